@@ -1,0 +1,1 @@
+//! The doors of Haina: Hub JSON, content store; OpenAPI.

@@ -1,0 +1,1 @@
+//! All SQL of Haina: migrations for SQLite and PostgreSQL, statements, the ledger, the job queue.

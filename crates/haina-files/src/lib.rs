@@ -1,0 +1,1 @@
+//! What files say of themselves: cards, safetensors, GGUF, Markdown.

@@ -1,0 +1,1 @@
+//! Git objects, trees, attributes as pure code.

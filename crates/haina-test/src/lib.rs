@@ -1,0 +1,1 @@
+//! Haina's test rig: the built binary, both databases, hermetic client environments.

@@ -1,0 +1,82 @@
+//! Roles in organizations and powers of tokens.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A member's role in an organization, weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OrgRole {
+    /// Sees private repositories.
+    Read,
+    /// Creates repositories and writes to those that they created.
+    Contributor,
+    /// Writes to every repository of the organization.
+    Write,
+    /// Also manages members and settings.
+    Admin,
+}
+
+impl OrgRole {
+    /// The text of the API and the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Contributor => "contributor",
+            Self::Write => "write",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl FromStr for OrgRole {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [Self::Read, Self::Contributor, Self::Write, Self::Admin].into_iter().find(|r| r.as_str() == text).ok_or(())
+    }
+}
+
+/// What a caller wants to do to a repository or namespace, weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Read metadata and content.
+    Read,
+    /// Change content, create repositories.
+    Write,
+    /// Delete, rename, change visibility, manage members.
+    Admin,
+}
+
+/// Where a fine-grained token may do what. The token never exceeds its user's own rights.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenScope {
+    /// `namespace` or `namespace/name` with an optional kind prefix (`datasets/ns/name`); matched without regard to case.
+    pub entity: String,
+    /// The strongest action it allows there.
+    pub action: Action,
+}
+
+/// The power of a token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TokenRole {
+    /// Everything its user may read.
+    Read,
+    /// Everything its user may do.
+    Write,
+    /// Only what its scopes say.
+    FineGrained(Vec<TokenScope>),
+}
+
+impl TokenRole {
+    /// The word that clients expect in `whoami`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::FineGrained(_) => "fineGrained",
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The pages of Haina, their messages and assets.

@@ -1,0 +1,2 @@
+//! Haina.
+fn main() {}
