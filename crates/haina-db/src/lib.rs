@@ -1,1 +1,21 @@
 //! All SQL of Haina: migrations for SQLite and PostgreSQL, statements, the ledger, the job queue.
+//!
+//! ```ignore
+//! let db = Db::open(&"sqlite:/srv/haina/haina.db".parse()?).await?;
+//! let mut s = db.read().await?;              // or `let mut tx = db.begin().await?;`
+//! let repo = repos::find_repo(&mut s, RepoKind::Model, "qwen", "qwen3").await?;
+//! ```
+//!
+//! Every query is a function over `&mut Session`; a [`Tx`] dereferences to one, so that each serves both.
+//! Why there are two drivers and no `sqlx`: `docs/decisions/0002-database-drivers.md`.
+
+mod db;
+mod error;
+pub mod ledger;
+mod migrate;
+mod postgres;
+mod sql;
+mod sqlite;
+
+pub use db::{Config, Db, Session, Tx};
+pub use error::{Error, Result, Source};
