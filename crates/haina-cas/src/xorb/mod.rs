@@ -1,5 +1,7 @@
 //! Xorbs: the verifier of uploads and the table of chunks that it leaves.
 
+mod verify;
+
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -9,6 +11,8 @@ use crate::crc::CrcTable;
 use crate::frame::FrameError;
 use crate::objects::ObjectKey;
 use crate::{XORB_BODY_BYTES_MAX, XORB_CHUNKS_MAX, XORB_RAW_BYTES_MAX};
+
+pub use verify::{IndexBuilder, XorbVerifier};
 
 /// Bytes of a chunk in an index.
 pub const INDEX_ENTRY_BYTES: usize = 40;
@@ -180,6 +184,12 @@ pub enum XorbError {
         /// The chunk's position, from 0.
         chunk: u32,
     },
+    /// After the last whole frame there are bytes that cannot be one.
+    #[error("{bytes} bytes follow the last chunk")]
+    Trailing {
+        /// How many.
+        bytes: usize,
+    },
     /// No chunk at all.
     #[error("a xorb must have at least one chunk")]
     Empty,
@@ -206,24 +216,5 @@ impl XorbError {
     /// Whether a limit was exceeded (and not something false said).
     pub fn is_limit(&self) -> bool {
         matches!(self, Self::TooManyChunks | Self::TooMuchRaw | Self::BodyTooLarge)
-    }
-}
-
-/// Checks a xorb while it arrives, in slices of any size. Holds at most one frame.
-#[derive(Debug, Default)]
-pub struct XorbVerifier {}
-
-impl XorbVerifier {
-    /// Takes the next bytes of the body. Returns how many of them, from their start, belong to the xorb's frames:
-    /// all, until a client's footer begins, which is dropped.
-    pub fn feed(&mut self, body: &[u8]) -> Result<usize, XorbError> {
-        let _ = body;
-        todo!()
-    }
-
-    /// The body has ended: checks that nothing is missing and that the content has the expected hash.
-    pub fn finish(self, expected: &XetHash) -> Result<XorbIndex, XorbError> {
-        let _ = expected;
-        todo!()
     }
 }
