@@ -165,10 +165,23 @@ impl Session {
         outcome
     }
 
+    /// Only prepares a statement.
+    pub(crate) async fn prepare(&mut self, sql: &Sql) -> Result<()> {
+        match &mut self.backend {
+            Backend::Reader(on) => sqlite::prepare(on, sql),
+            Backend::Writer(on) => sqlite::prepare(on, sql),
+            Backend::Postgres(client) => postgres::prepare(client, sql).await,
+            Backend::Gone => Err(Error::Aborted),
+        }
+    }
+
     /// All rows of a query, or what a change returns.
     pub(crate) async fn rows(&mut self, sql: &Sql, params: &[Value<'_>]) -> Result<Vec<Row>> {
         if self.failed {
             return Err(Error::Aborted);
+        }
+        if sql.writes {
+            self.check_writes()?;
         }
         let outcome = match &mut self.backend {
             Backend::Reader(_) | Backend::Writer(_) if sql.long => self.rows_long(sql, params).await,
@@ -224,7 +237,7 @@ impl Session {
         self.check_writes()?;
         let outcome = match &mut self.backend {
             Backend::Reader(_) => Err(Error::ReadOnly),
-            Backend::Writer(on) => blocking(sets.len() >= BULK, || sqlite::execute(on, sql, sets)),
+            Backend::Writer(on) => blocking(sql.long || sets.len() >= BULK, || sqlite::execute(on, sql, sets)),
             Backend::Postgres(client) => postgres::execute(client, sql, sets).await,
             Backend::Gone => Err(Error::Aborted),
         };

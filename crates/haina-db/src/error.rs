@@ -11,6 +11,15 @@ pub type Source = Arc<dyn StdError + Send + Sync>;
 /// The result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Which unique key was violated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The table whose key it is.
+    pub table: String,
+    /// The constraint or the columns, as the database names them.
+    pub detail: String,
+}
+
 /// Why the database did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -22,13 +31,8 @@ pub enum Error {
     #[error("the database's disk is full or failing")]
     Full(#[source] Source),
     /// A unique key exists already.
-    #[error("{table} has such a row already ({detail})")]
-    Conflict {
-        /// The table whose key it is.
-        table: String,
-        /// The constraint or columns, as the database names them.
-        detail: String,
-    },
+    #[error("{} has such a row already ({})", .0.table, .0.detail)]
+    Conflict(Conflict),
     /// A row points to one that does not exist (any more).
     #[error("a row refers to one that is gone")]
     Dangling(#[source] Source),
@@ -74,7 +78,7 @@ pub enum Error {
 impl Error {
     /// Whether a unique key of this table was violated.
     pub fn is_conflict_on(&self, table: &str) -> bool {
-        matches!(self, Self::Conflict { table: t, .. } if t == table)
+        matches!(self, Self::Conflict(c) if c.table == table)
     }
 
     pub(crate) fn unavailable(text: &'static str) -> Self {
@@ -102,7 +106,7 @@ impl Error {
             (_, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID) => {
                 let detail = text.rsplit(": ").next().unwrap_or("");
                 let table = detail.split('.').next().unwrap_or("");
-                Self::Conflict { table: table.to_owned(), detail: detail.to_owned() }
+                Self::Conflict(Conflict { table: table.to_owned(), detail: detail.to_owned() })
             }
             (_, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Self::Dangling(Arc::new(error)),
             (C::ReadOnly, _) => Self::ReadOnly,
@@ -121,10 +125,10 @@ impl Error {
         };
         let code = db.code().code();
         match code {
-            "23505" => Self::Conflict {
+            "23505" => Self::Conflict(Conflict {
                 table: db.table().unwrap_or_default().to_owned(),
                 detail: db.constraint().unwrap_or_default().to_owned(),
-            },
+            }),
             "23503" => Self::Dangling(Arc::new(error)),
             "25006" => Self::ReadOnly,
             // disk_full, out_of_memory is not it; io_error.
@@ -150,7 +154,7 @@ impl From<Error> for haina_types::Error {
             Error::Unavailable(_) => {
                 (Code::Unavailable, "The database cannot be reached just now. Please try again shortly.")
             }
-            Error::Conflict { .. } => (Code::Conflict, "This exists already."),
+            Error::Conflict(_) => (Code::Conflict, "This exists already."),
             Error::Dangling(_) => (Code::Conflict, "Something that this refers to was deleted meanwhile."),
             _ => return Self::internal(error),
         };

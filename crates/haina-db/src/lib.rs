@@ -9,13 +9,20 @@
 //! Every query is a function over `&mut Session`; a [`Tx`] dereferences to one, so that each serves both.
 //! Why there are two drivers and no `sqlx`: `docs/decisions/0002-database-drivers.md`.
 
+mod check;
+pub mod content;
 mod db;
 mod error;
+pub mod git;
+pub mod jobs;
 pub mod ledger;
+pub mod meta;
 mod migrate;
+pub mod people;
 mod postgres;
+pub mod repos;
 mod sql;
 mod sqlite;
 
 pub use db::{Config, Db, Session, Tx};
-pub use error::{Error, Result, Source};
+pub use error::{Conflict, Error, Result, Source};

@@ -25,6 +25,7 @@ macro_rules! migrations {
 /// In order. A new one is one line here and one file for each database.
 const MIGRATIONS: &[Migration] = migrations! {
     1 "0001_base";
+    2 "0002_content";
 };
 
 /// PostgreSQL's advisory lock for migrating ("hainamig").

@@ -71,6 +71,10 @@ fn dynamic<'a>(params: &'a [Value<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
     params.iter().map(|p| p as &(dyn ToSql + Sync)).collect()
 }
 
+pub(crate) async fn prepare(client: &Object, sql: &Sql) -> Result<()> {
+    client.prepare(&sql.postgres).await.map(drop).map_err(|e| Error::from_postgres(e, &sql.name))
+}
+
 pub(crate) async fn query(client: &Object, sql: &Sql, params: &[Value<'_>]) -> Result<Vec<Row>> {
     let run = async {
         let statement = client.prepare_cached(&sql.postgres).await?;

@@ -17,8 +17,10 @@ pub(crate) struct Sql {
     /// With `?1`, `?2`, …: SQLite would number `$2` by first appearance.
     pub(crate) sqlite: Cow<'static, str>,
     pub(crate) postgres: Cow<'static, str>,
-    /// Scans or sorts much: on SQLite it runs off the asynchronous threads.
+    /// Scans, sorts or deletes much: on SQLite it runs off the asynchronous threads.
     pub(crate) long: bool,
+    /// It changes something, so a session for reading refuses it.
+    pub(crate) writes: bool,
 }
 
 impl Sql {
@@ -31,7 +33,8 @@ impl Sql {
             }
         }
         let sqlite = String::from_utf8(sqlite).expect("because only ASCII bytes were replaced, by ASCII bytes");
-        Self { name: Cow::Borrowed(name), sqlite: Cow::Owned(sqlite), postgres: Cow::Owned(text), long }
+        let writes = changes(&text);
+        Self { name: Cow::Borrowed(name), sqlite: Cow::Owned(sqlite), postgres: Cow::Owned(text), long, writes }
     }
 }
 
@@ -45,6 +48,11 @@ pub(crate) const fn number<const N: usize>(text: &str) -> [u8; N] {
         i += 1;
     }
     to
+}
+
+/// Whether a statement changes something: it does not begin with `select`.
+pub(crate) const fn changes(text: &str) -> bool {
+    text.as_bytes()[0] != b's'
 }
 
 /// Only for [`statements!`]: bytes that were text stay text.
@@ -76,6 +84,7 @@ macro_rules! statements {
             sqlite: std::borrow::Cow::Borrowed($crate::sql::text(&BYTES)),
             postgres: std::borrow::Cow::Borrowed($postgres),
             long: $long,
+            writes: $crate::sql::changes(TEXT),
         }
     }};
 }
@@ -108,6 +117,8 @@ macro_rules! from {
 }
 from! {
     i64, |v| Self::Int(v);
+    usize, |v| Self::Int(i64::try_from(v).unwrap_or(i64::MAX));
+    u64, |v| Self::Int(i64::try_from(v).unwrap_or(i64::MAX));
     f64, |v| Self::Real(v);
     bool, |v| Self::Int(i64::from(v));
     Timestamp, |v| Self::Int(v.0);
@@ -341,6 +352,11 @@ impl Row {
             },
             Self::Postgres(_) => self.bytes(column).map(<[u8]>::to_vec),
         }
+    }
+
+    /// A count or a length.
+    pub(crate) fn size(&self, column: usize) -> Result<u64> {
+        u64::try_from(self.int(column)?).map_err(|_| shape(column, "a size"))
     }
 
     pub(crate) fn flag(&self, column: usize) -> Result<bool> {

@@ -399,6 +399,10 @@ fn collect<P: rusqlite::ToSql>(conn: &Connection, sql: &Sql, params: &[P]) -> ru
     Ok(out)
 }
 
+pub(crate) fn prepare(on: &impl Connected, sql: &Sql) -> Result<()> {
+    on.conn()?.prepare(&sql.sqlite).map(drop).map_err(|e| Error::from_sqlite(e, &sql.name))
+}
+
 /// Runs a query on this thread.
 pub(crate) fn query(on: &mut impl Connected, sql: &Sql, params: &[Value<'_>]) -> Result<Vec<Row>> {
     let outcome = collect(on.conn()?, sql, params).map_err(|e| Error::from_sqlite(e, &sql.name));

@@ -115,6 +115,12 @@ macro_rules! name {
                 &self.0
             }
 
+            /// A name that was checked when it was stored. Rules may have become stricter since, and what exists
+            /// must stay readable.
+            pub fn from_stored(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
             /// The key of case-insensitive look-ups.
             pub fn fold(&self) -> String {
                 self.0.to_ascii_lowercase()
