@@ -24,6 +24,7 @@ pub mod ingest;
 pub mod objects;
 pub mod pack;
 pub mod plan;
+mod pool;
 pub mod read;
 pub mod shard;
 pub mod sign;

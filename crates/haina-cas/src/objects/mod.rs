@@ -11,12 +11,12 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use haina_types::XetHash;
 
-use crate::crc::CrcTable;
+use crate::crc::{CRC_BLOCK_BYTES, CrcTable};
 
 pub use files::FileObjects;
 pub use memory::MemoryObjects;
 
-/// The name of an object: relative, slash-separated, of `[a-z0-9._-]`, at most 200 bytes.
+/// The name of an object: relative, slash-separated, of `[a-z0-9._-]`, at most 200 bytes, not under `tmp`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey(String);
 
@@ -56,7 +56,7 @@ impl FromStr for ObjectKey {
     fn from_str(text: &str) -> Result<Self, KeyError> {
         let good = |c: u8| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
         let segment = |s: &str| !s.is_empty() && !s.starts_with('.') && s.bytes().all(good);
-        if text.len() > 200 || !text.split('/').all(segment) {
+        if text.len() > 200 || !text.split('/').all(segment) || text == "tmp" || text.starts_with("tmp/") {
             return Err(KeyError);
         }
         Ok(Self(text.to_owned()))
@@ -166,6 +166,14 @@ pub trait Objects: Send + Sync + fmt::Debug {
         after: Option<&'a ObjectKey>,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<ObjectMeta>, StoreError>>;
+}
+
+/// Checks blocks that were just read from `start` on.
+fn check_blocks(key: &ObjectKey, start: u64, bytes: &[u8], crc: Option<&CrcTable>) -> Result<(), StoreError> {
+    let Some(crc) = crc else { return Ok(()) };
+    debug_assert!(start.is_multiple_of(CRC_BLOCK_BYTES as u64), "reads with checksums begin at a block");
+    let first = (start / CRC_BLOCK_BYTES as u64) as usize;
+    crc.check(first, bytes).map_err(|block| StoreError::Corrupt { key: key.clone(), block })
 }
 
 /// Writes a small object at once.
