@@ -298,7 +298,8 @@ impl Commit {
     /// A message of a title and a description, as the clients send them: NUL bytes and blank lines around are left
     /// out, and it ends in a line feed unless it is empty.
     pub fn compose_message(title: &str, description: &str) -> Vec<u8> {
-        let clean = |text: &str| text.replace('\0', "").replace("\r\n", "\n").trim_matches(['\n', '\r', ' ', '\t']).to_owned();
+        let clean =
+            |text: &str| text.replace('\0', "").replace("\r\n", "\n").trim_matches(['\n', '\r', ' ', '\t']).to_owned();
         let (title, description) = (clean(title), clean(description));
         let mut message = title;
         if !description.is_empty() {

@@ -114,10 +114,7 @@ pub async fn diff_trees<E>(
                 (None, Some(_)) => std::cmp::Ordering::Greater,
                 (Some(o), Some(n)) => order(o.name, o.mode.is_tree(), n.name, n.mode.is_tree()),
             };
-            step(
-                if side.is_le() { olds.next() } else { None },
-                if side.is_ge() { news.next() } else { None },
-            );
+            step(if side.is_le() { olds.next() } else { None }, if side.is_ge() { news.next() } else { None });
         }
         if out.truncated {
             break;

@@ -58,7 +58,8 @@ fn is_hfs_dot_git(name: &[u8]) -> bool {
         .chars()
         .filter(|c| !matches!(u32::from(*c), 0x200c..=0x200f | 0x202a..=0x202e | 0x206a..=0x206f | 0xfeff))
         .map(|c| c.to_ascii_lowercase());
-    [".", "g", "i", "t"].iter().all(|want| visible.next().is_some_and(|c| want.starts_with(c))) && visible.next().is_none()
+    [".", "g", "i", "t"].iter().all(|want| visible.next().is_some_and(|c| want.starts_with(c)))
+        && visible.next().is_none()
 }
 
 /// NTFS ignores trailing dots and spaces and what follows a colon, and offers `git~1` as a short name.
@@ -80,12 +81,41 @@ mod tests {
     #[test]
     fn disguises() {
         for bad in [
-            "", ".", "..", "a/b", "a\0", ".git", ".GIT", ".gIt ", ".git.", ".git. .", ".git::$INDEX_ALLOCATION", "git~1", "GIT~1.", ".g\u{200c}it",
-            "\u{feff}.git", ".git\\x", "a\\.git", "a\\git~1\\b",
+            "",
+            ".",
+            "..",
+            "a/b",
+            "a\0",
+            ".git",
+            ".GIT",
+            ".gIt ",
+            ".git.",
+            ".git. .",
+            ".git::$INDEX_ALLOCATION",
+            "git~1",
+            "GIT~1.",
+            ".g\u{200c}it",
+            "\u{feff}.git",
+            ".git\\x",
+            "a\\.git",
+            "a\\git~1\\b",
         ] {
             assert!(check_name(bad.as_bytes()).is_err(), "{bad:?}");
         }
-        for good in [".gitignore", ".gitattributes", ".github", "git", "git~2", "..a", "...", ".gi", "模型", "a\\b", ".git-x", "x.git"] {
+        for good in [
+            ".gitignore",
+            ".gitattributes",
+            ".github",
+            "git",
+            "git~2",
+            "..a",
+            "...",
+            ".gi",
+            "模型",
+            "a\\b",
+            ".git-x",
+            "x.git",
+        ] {
             assert_eq!(check_name(good.as_bytes()), Ok(()), "{good:?}");
         }
     }

@@ -92,7 +92,10 @@ pub struct ObjectHasher {
 
 impl fmt::Debug for ObjectHasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ObjectHasher").field("announced", &self.announced).field("got", &self.got).finish_non_exhaustive()
+        f.debug_struct("ObjectHasher")
+            .field("announced", &self.announced)
+            .field("got", &self.got)
+            .finish_non_exhaustive()
     }
 }
 

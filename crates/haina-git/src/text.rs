@@ -20,10 +20,24 @@ mod tests {
 
     #[test]
     fn text_and_not() {
-        for text in [&b""[..], b"plain\r\n\ttext\x0c", "模型".as_bytes(), &"模型".as_bytes()[..5], b"\x1b[1mcolour\x1b[0m", "\u{feff}a".as_bytes()] {
+        for text in [
+            &b""[..],
+            b"plain\r\n\ttext\x0c",
+            "模型".as_bytes(),
+            &"模型".as_bytes()[..5],
+            b"\x1b[1mcolour\x1b[0m",
+            "\u{feff}a".as_bytes(),
+        ] {
             assert!(!looks_binary(text), "{text:?}");
         }
-        for binary in [&b"a\0b"[..], b"\xff\xfea\0", b"\x89PNG\r\n\x1a\n", b"\x80\x04\x95", b"\x01\x02\x03\x04", b"caf\xe9 latin-1"] {
+        for binary in [
+            &b"a\0b"[..],
+            b"\xff\xfea\0",
+            b"\x89PNG\r\n\x1a\n",
+            b"\x80\x04\x95",
+            b"\x01\x02\x03\x04",
+            b"caf\xe9 latin-1",
+        ] {
             assert!(looks_binary(binary), "{binary:?}");
         }
     }

@@ -220,7 +220,8 @@ impl Tree {
             let Some((bits, name, padded)) = read_mode(rest) else { return Err(broken) };
             let Some(len) = rest[name..].iter().position(|c| *c == 0) else { return Err(broken) };
             let oid_at = name + len + 1;
-            let (Some(entry_name), Some(oid)) = (rest.get(name..name + len), rest.get(oid_at..oid_at + Oid::LEN)) else {
+            let (Some(entry_name), Some(oid)) = (rest.get(name..name + len), rest.get(oid_at..oid_at + Oid::LEN))
+            else {
                 return Err(broken);
             };
             check_name(entry_name).map_err(|why| TreeError::Name { name: text(entry_name), why })?;
@@ -230,7 +231,12 @@ impl Tree {
                 return Err(TreeError::Null { name: text(entry_name) });
             }
             if let Some(last) = slots.last() {
-                match order(&raw[last.name as usize..last.end as usize], last.mode.is_tree(), entry_name, mode.is_tree()) {
+                match order(
+                    &raw[last.name as usize..last.end as usize],
+                    last.mode.is_tree(),
+                    entry_name,
+                    mode.is_tree(),
+                ) {
                     Ordering::Less => {}
                     Ordering::Equal => return Err(TreeError::Duplicate { name: text(entry_name) }),
                     Ordering::Greater => return Err(TreeError::Order { name: text(entry_name) }),
