@@ -19,22 +19,23 @@ ALLOWED = r"(?i)space|disk|storage|full"  # the log may say what happened
 @pytest.fixture
 def small_disk(tmp_path):
     """A hub whose data directory is a small file system of its own, half taken by a file that can be removed."""
-    data = tmp_path / "data"
-    data.mkdir()
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(data)], capture_output=True, text=True)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(disk)], capture_output=True, text=True)
     if mount.returncode != 0:
         pytest.fail(f"this test mounts a small tmpfs, which needs root (or CAP_SYS_ADMIN): {mount.stderr.strip()}")
-    hub = hubs.Hub(data)
+    hub = hubs.Hub(disk / "data")
+    hub.home, hub.log = tmp_path / "home", tmp_path / "hub.log"
     try:
         hub.start()
         hub.add_user("alice")
         hub.create("alice/full", "alice").expect(200)
-        filler = tmp_path / "data" / "filler.tmp"
+        filler = disk / "filler"
         filler.write_bytes(os.urandom(FILLER))
         yield hub, filler
     finally:
         hub.kill()
-        subprocess.run(["umount", "-l", str(data)], check=True)
+        subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def lfs_put(hub, data: bytes) -> tuple[str, wire.Response]:
