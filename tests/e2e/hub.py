@@ -93,7 +93,7 @@ class Hub:
             time.sleep(0.02)
         raise RuntimeError(f"the hub did not answer /healthz in {START_SECONDS_MAX} s:\n{self.tail()}")
 
-    def stop(self, seconds: float = 20) -> int:
+    def stop(self, seconds: float = 30) -> int:
         """Asks it to end, and returns its exit status."""
         if self.process is None:
             return 0

@@ -42,7 +42,7 @@ def expected(caller: str, need: str, private: bool):
 
 @pytest.fixture(scope="module")
 def people(hub):
-    """Tokens by caller. What the command line cannot arrange (roles, ends of tokens) is written into the database."""
+    """Tokens by caller. What the command line cannot arrange (ends and scopes of tokens) is written into the database."""
     for user in (READER, CONTRIBUTOR, WRITER, OUTSIDER, "gone"):
         hub.add_user(user)
     tokens = {"nobody": None, "bad": "hf_" + "Z" * 37, "outsider": hub.tokens[OUTSIDER], "reader": hub.tokens[READER],
@@ -50,11 +50,11 @@ def people(hub):
               "owner-reads": hub.add_token(OWNER, "read"), "admin": hub.tokens["root"]}
     for name in ("revoked", "expired", "scoped", "scoped-read", "scoped-elsewhere"):
         tokens[name] = hub.add_token(OWNER, "write")
+    for user, role in ((READER, "read"), (CONTRIBUTOR, "contributor"), (WRITER, "write")):
+        hub.admin("org", "member", "acme", user, "--role", role)
     with closing(sqlite3.connect(hub.data / "hub.db", timeout=30)) as db, db:
         ids = dict(db.execute("select name, id from namespace"))
         now = int(time.time() * 1000)
-        for user, role in ((READER, "read"), (CONTRIBUTOR, "contributor"), (WRITER, "write")):
-            db.execute("insert into org_member (org_id, user_id, role, created_at) values (?, ?, ?, ?)", (ids["acme"], ids[user], role, now))
 
         def change(caller, **columns):
             by = hashlib.sha256(tokens[caller].encode()).digest()
