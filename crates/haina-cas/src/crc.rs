@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn slicing_does_not_matter_and_flips_are_found() {
-        let mut data: Vec<u8> = (0..600_000u32).map(|i| (i * 7 >> 3) as u8).collect();
+        let mut data: Vec<u8> = (0..600_000u32).map(|i| ((i * 7) >> 3) as u8).collect();
         let mut whole = CrcBuilder::default();
         whole.push(&data);
         let table = whole.finish();

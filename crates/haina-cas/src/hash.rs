@@ -106,7 +106,7 @@ impl Merkle {
             let pending = &mut self.levels[depth].pending;
             let position = pending.len();
             pending.push((hash, len));
-            let cut = position >= 2 && hash.last_word() % 4 == 0 || position + 1 == GROUP_MAX;
+            let cut = position >= 2 && hash.last_word().is_multiple_of(4) || position + 1 == GROUP_MAX;
             if !cut {
                 return;
             }
@@ -198,7 +198,7 @@ mod tests {
                 let size = if rest.len() <= 2 {
                     rest.len()
                 } else {
-                    (2..most).find(|j| rest[*j].0.last_word() % 4 == 0).map_or(most, |j| j + 1)
+                    (2..most).find(|j| rest[*j].0.last_word().is_multiple_of(4)).map_or(most, |j| j + 1)
                 };
                 let text: String = rest[..size].iter().map(|(h, n)| format!("{h} : {n}\n")).collect();
                 let hash = XetHash(*blake3::keyed_hash(&NODE_KEY, text.as_bytes()).as_bytes());
