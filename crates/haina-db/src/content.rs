@@ -157,6 +157,7 @@ statements! {
          update xorb x set state = 0, condemned_at = null, uploaded_at = $2 from locked
          where x.hash = locked.hash returning x.hash",
     );
+    XORB_CHUNKS_REPLACE = point("update xorb_chunks set bytes = $2 where hash = $1");
     XORB_FIND = point(
         "select x.hash, c.bytes, o.layout, o.generation, o.bytes, o.checksums
          from xorb x join xorb_chunks c on c.hash = x.hash join xorb_object o on o.hash = x.hash
@@ -183,7 +184,7 @@ statements! {
     XORB_PAGE = long(
         "select x.hash, c.bytes, o.layout, o.generation, o.bytes, o.checksums
          from xorb x left join xorb_chunks c on c.hash = x.hash left join xorb_object o on o.hash = x.hash
-         where x.hash > $1 order by x.hash limit $2"
+         where x.hash >= $1 order by x.hash limit $2"
     );
     OBJECT_KNOWN = point("select 1 from xorb_object where hash = $1 and generation = $2");
 
@@ -197,6 +198,7 @@ statements! {
          where state <> 0 and hash in (select xorb_hash from file_xorb where file_hash = $1)"
     );
     FILE_FIND = point("select hash, bytes, sha256, terms from file where hash = $1");
+    FILE_SHA_FIND = point("select sha256 from file where hash = $1");
     FILE_FIND_IN_REPO = point(
         "select f.hash, f.bytes, f.sha256, f.terms from repo_file r join file f on f.hash = r.file_hash
          where r.repo_id = $1 and r.file_hash = $2"
@@ -205,7 +207,8 @@ statements! {
         "select hash, bytes, sha256, terms from file where hash in (select unhex(value) from json_each($1))",
         "select hash, bytes, sha256, terms from file where hash = any($1)",
     );
-    FILE_PAGE = long("select hash, bytes, sha256, terms from file where hash > $1 order by hash limit $2");
+    FILE_PAGE = long("select hash, bytes, sha256, terms from file where hash >= $1 order by hash limit $2");
+    XORBS_OF_FILE = point("select xorb_hash from file_xorb where file_hash = $1");
     FILES_USING = point(
         "select file_hash from file_xorb where xorb_hash = $1 order by file_hash limit $2"
     );
@@ -387,10 +390,11 @@ pub async fn has_xorb(s: &mut Session, hash: &XetHash, domain: i64) -> Result<bo
     Ok(s.opt(&XORB_OWN, &values![hash, domain]).await?.is_some())
 }
 
-/// Puts a new object in the place of a lost one; the old one's rows are forgotten.
+/// Puts a new object in the place of a lost one. Its frames may lie otherwise: so the chunk table changes with it.
 pub async fn replace_object(s: &mut Session, new: &NewXorb<'_>, now: Timestamp) -> Result<()> {
     let (layout, generation, bytes) = (i64::from(new.layout), signed(new.generation), signed(new.bytes));
     s.exec(&XORB_OBJECT_REPLACE, &values![&new.hash, layout, generation, bytes, new.checksums, now]).await?;
+    s.exec(&XORB_CHUNKS_REPLACE, &values![&new.hash, new.index]).await?;
     Ok(())
 }
 
@@ -429,46 +433,37 @@ pub async fn keep_xorbs(s: &mut Session, kept: &[(XetHash, Timestamp)]) -> Resul
 }
 
 /// Registers a file in a repository, readable there until `expires` unless a commit keeps it. Its xorbs must be
-/// stored. The SHA-256, if any, is noted for this repository only. Gives what the repository holds under it now.
+/// stored. The SHA-256, if any, is noted for this repository only; how well founded it is.
 pub async fn register_file(
     s: &mut Session,
     repo_id: i64,
     new: &NewFile<'_>,
     now: Timestamp,
     expires: Timestamp,
-) -> Result<()> {
-    let bytes = signed(new.bytes);
-    if s.exec(&FILE_INSERT, &values![&new.hash, bytes, new.verified.as_ref(), new.terms, now]).await? == 1 {
+) -> Result<Option<ShaState>> {
+    let mut known = None;
+    if s.exec(&FILE_INSERT, &values![&new.hash, signed(new.bytes), new.verified.as_ref(), new.terms, now]).await? == 1 {
         let sets: Vec<_> = new.xorbs.iter().map(|xorb| values![&new.hash, xorb]).collect();
         let sets: Vec<&[Value<'_>]> = sets.iter().map(|set| set.as_slice()).collect();
         s.exec_each(&FILE_XORB_INSERT, &sets).await?;
     } else {
         s.exec(&FILE_XORBS_TOUCH, &values![&new.hash]).await?;
-        if let Some(sha256) = &new.verified {
+        known = s.one(&FILE_SHA_FIND, &values![&new.hash]).await?.opt_sha256(0)?;
+        if let (None, Some(sha256)) = (known, &new.verified) {
             s.exec(&FILE_VERIFY, &values![&new.hash, sha256]).await?;
         }
     }
     s.exec(&REPO_FILE_UPLOAD, &values![repo_id, &new.hash, expires]).await?;
-    let claim = match (&new.verified, &new.claimed) {
-        (Some(sha256), _) => Some((sha256, ShaState::Verified)),
-        (None, Some(sha256)) => {
-            // Streamed before: then this is no longer a claim.
-            let known = s.opt(&FILE_FIND, &values![&new.hash]).await?.map(file).transpose()?.and_then(|f| f.sha256);
-            Some((
-                sha256,
-                match known {
-                    None => ShaState::Claimed,
-                    Some(known) if known == *sha256 => ShaState::Verified,
-                    Some(_) => ShaState::Refuted,
-                },
-            ))
-        }
-        (None, None) => None,
+    let (sha256, state) = match (new.verified, new.claimed, known) {
+        (Some(sha256), ..) => (sha256, ShaState::Verified),
+        (None, Some(sha256), None) => (sha256, ShaState::Claimed),
+        // Streamed before: then this is no longer a claim.
+        (None, Some(sha256), Some(known)) if known == sha256 => (sha256, ShaState::Verified),
+        (None, Some(_), Some(_)) => return Ok(Some(ShaState::Refuted)),
+        (None, None, _) => return Ok(None),
     };
-    if let Some((sha256, state)) = claim {
-        s.exec(&REPO_SHA_CLAIM, &values![repo_id, sha256, &new.hash, state.number(), now]).await?;
-    }
-    Ok(())
+    s.exec(&REPO_SHA_CLAIM, &values![repo_id, &sha256, &new.hash, state.number(), now]).await?;
+    Ok(Some(state))
 }
 
 /// A file, whoever may read it.
@@ -490,6 +485,11 @@ pub async fn has_repo_file(s: &mut Session, repo_id: i64, hash: &XetHash) -> Res
 pub async fn list_files(s: &mut Session, hashes: &[XetHash]) -> Result<Vec<File>> {
     let rows = s.rows(&FILES_FIND, &[Value::Blobs(&slices(hashes))]).await?;
     rows.into_iter().map(file).collect()
+}
+
+/// The xorbs of a file's recipe, by its edges.
+pub async fn list_xorbs_of_file(s: &mut Session, hash: &XetHash) -> Result<Vec<XetHash>> {
+    s.rows(&XORBS_OF_FILE, &values![hash]).await?.iter().map(|r| r.xet_hash(0)).collect()
 }
 
 /// Some files that use a xorb.
@@ -615,9 +615,14 @@ pub struct XorbRows {
     pub xorb: Option<Xorb>,
 }
 
+/// The smallest value after a hash.
+fn next(after: Option<&XetHash>) -> Vec<u8> {
+    after.map(|h| [h.0.as_slice(), &[0]].concat()).unwrap_or_default()
+}
+
 /// Xorbs in the order of their hashes, after one.
-pub async fn page_xorbs(s: &mut Session, after: &XetHash, limit: u32) -> Result<Vec<XorbRows>> {
-    let rows = s.rows(&XORB_PAGE, &values![after, i64::from(limit)]).await?;
+pub async fn page_xorbs(s: &mut Session, after: Option<&XetHash>, limit: u32) -> Result<Vec<XorbRows>> {
+    let rows = s.rows(&XORB_PAGE, &values![&next(after), i64::from(limit)]).await?;
     rows.into_iter()
         .map(|r| {
             let hash = r.xet_hash(0)?;
@@ -628,8 +633,8 @@ pub async fn page_xorbs(s: &mut Session, after: &XetHash, limit: u32) -> Result<
 }
 
 /// Files in the order of their hashes, after one.
-pub async fn page_files(s: &mut Session, after: &XetHash, limit: u32) -> Result<Vec<File>> {
-    s.rows(&FILE_PAGE, &values![after, i64::from(limit)]).await?.into_iter().map(file).collect()
+pub async fn page_files(s: &mut Session, after: Option<&XetHash>, limit: u32) -> Result<Vec<File>> {
+    s.rows(&FILE_PAGE, &values![&next(after), i64::from(limit)]).await?.into_iter().map(file).collect()
 }
 
 /// Places of eligible chunks in order, after `(domain, chunk)`.

@@ -1,0 +1,130 @@
+//! Tokens of the store: made of the gate's values, and turned back into the only values that its use cases take.
+
+use haina_cas::sign::{AccessToken, SignError};
+use haina_types::{Code, Error, Result};
+
+use super::TOKEN_SECONDS;
+use crate::App;
+use crate::gate::{ContentAccess, WriteAccess};
+
+/// What a client needs to reach the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CasGrant {
+    /// Absolute address of the store for the repository's namespace.
+    pub cas_url: String,
+    /// The bearer token.
+    pub token: String,
+    /// When the token ends, in seconds since the epoch.
+    pub expires_at: i64,
+}
+
+/// The part of a request's path that names a store and a dedup domain.
+#[derive(Debug, Clone, Copy)]
+pub struct CasAddress<'a> {
+    /// The store's id and epoch.
+    pub store: &'a str,
+    /// The domain: a namespace's id.
+    pub domain: &'a str,
+}
+
+/// The right to read the content of one repository through the store.
+#[derive(Debug, Clone, Copy)]
+pub struct CasRead {
+    pub(super) repo_id: i64,
+    pub(super) domain: i64,
+}
+
+/// The right to add content to one repository through the store.
+#[derive(Debug, Clone, Copy)]
+pub struct CasWrite {
+    pub(super) repo_id: i64,
+    pub(super) domain: i64,
+}
+
+impl CasRead {
+    /// The repository's id.
+    pub fn repo_id(&self) -> i64 {
+        self.repo_id
+    }
+}
+
+impl CasWrite {
+    /// The repository's id.
+    pub fn repo_id(&self) -> i64 {
+        self.repo_id
+    }
+}
+
+impl App {
+    fn cas_grant(&self, repo: &haina_db::repos::Repo, user_id: Option<i64>, write: bool) -> CasGrant {
+        let state = self.content();
+        let domain = repo.namespace.id;
+        let expires = self.now().seconds() + TOKEN_SECONDS;
+        let token = AccessToken { repo_id: repo.id, user_id, domain, write, expires };
+        CasGrant {
+            cas_url: self.domain_url(domain),
+            token: state.signer.token(&token),
+            expires_at: expires,
+        }
+    }
+
+    fn domain_url(&self, domain: i64) -> String {
+        format!("{}/xet/{}/{domain}", self.base_url(), self.content().store)
+    }
+
+    /// The address of the store for a repository's content.
+    pub fn cas_url(&self, access: &ContentAccess) -> String {
+        self.domain_url(access.repo().namespace.id)
+    }
+
+    /// For downloads.
+    pub fn cas_read_grant(&self, access: &ContentAccess) -> CasGrant {
+        self.cas_grant(access.repo(), access.actor(), false)
+    }
+
+    /// For uploads, and downloads too.
+    pub fn cas_write_grant(&self, access: &WriteAccess) -> CasGrant {
+        self.cas_grant(access.repo(), access.actor(), true)
+    }
+
+    fn cas_token(&self, at: CasAddress<'_>, bearer: Option<&str>) -> Result<AccessToken> {
+        self.check_store(at.store)?;
+        let bearer = bearer.ok_or_else(|| {
+            Error::new(Code::Unauthenticated, "Send the access token of the repository's xet-read-token or xet-write-token route.")
+        })?;
+        let token = self.content().signer.verify_token(bearer, self.now()).map_err(|e| {
+            let text = match e {
+                SignError::Expired => "The access token has expired. Ask the repository's token route for a new one.",
+                _ => "This is not an access token of this store.",
+            };
+            Error::new(Code::BadCredentials, text).because(e)
+        })?;
+        if at.domain.parse() != Ok(token.domain) {
+            return Err(Error::new(Code::Forbidden, "The access token is for another address of this store."));
+        }
+        Ok(token)
+    }
+
+    /// Refuses addresses of another store, or of this one before its contents were reset.
+    pub(super) fn check_store(&self, store: &str) -> Result<()> {
+        if store == self.content().store {
+            return Ok(());
+        }
+        Err(Error::new(Code::NotFound, "No such store here. Ask the repository's token route for the current address."))
+    }
+
+    /// What a bearer may read.
+    pub fn cas_read(&self, at: CasAddress<'_>, bearer: Option<&str>) -> Result<CasRead> {
+        let token = self.cas_token(at, bearer)?;
+        Ok(CasRead { repo_id: token.repo_id, domain: token.domain })
+    }
+
+    /// What a bearer may add to.
+    pub fn cas_write(&self, at: CasAddress<'_>, bearer: Option<&str>) -> Result<CasWrite> {
+        let token = self.cas_token(at, bearer)?;
+        if !token.write {
+            return Err(Error::new(Code::Forbidden, "This access token only reads. Ask the repository's xet-write-token route for one that writes."));
+        }
+        Ok(CasWrite { repo_id: token.repo_id, domain: token.domain })
+    }
+}
