@@ -1,1 +1,72 @@
-//! The doors of Haina: Hub JSON, content store; OpenAPI.
+//! The doors of Haina: the Hub's JSON routes and the content store's, with the OpenAPI description made from the same
+//! annotations.
+//!
+//! Handlers parse, authorize, call one use case, and render. They know HTTP and no SQL.
+
+mod answer;
+pub mod cas;
+mod error;
+mod hub;
+mod request;
+mod trace;
+
+use std::sync::Arc;
+
+use axum::routing::get;
+use axum::{Json, Router};
+use haina_app::App;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+pub use error::{ApiError, ErrorBody};
+pub use trace::finish;
+
+/// What the description says of the whole.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Haina",
+        description = "A hub for models, data sets and tools. Clients of the Hugging Face Hub work unmodified; what is listed here is what this server offers.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    modifiers(&Security),
+    tags(
+        (name = "people", description = "Who asks"),
+        (name = "repositories", description = "Making, finding, describing, deleting"),
+        (name = "files", description = "Folders and files at a revision"),
+        (name = "commits", description = "History"),
+        (name = "content", description = "Large files: the Xet protocol"),
+        (name = "service", description = "The service itself"),
+    )
+)]
+struct Description;
+
+struct Security;
+
+impl utoipa::Modify for Security {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("hf_…").build();
+        openapi.components.get_or_insert_with(Default::default).add_security_scheme("token", SecurityScheme::Http(scheme));
+        openapi.security = Some(vec![SecurityRequirement::default(), SecurityRequirement::new("token", [""; 0])]);
+    }
+}
+
+/// The OpenAPI description.
+pub fn description() -> utoipa::openapi::OpenApi {
+    assemble().1
+}
+
+fn assemble() -> (Router<App>, utoipa::openapi::OpenApi) {
+    let (router, mut description) =
+        OpenApiRouter::with_openapi(Description::openapi()).merge(hub::router()).merge(cas::router()).split_for_parts();
+    description.merge(hub::Wildcards::openapi());
+    (router, description)
+}
+
+/// Every route of the API.
+pub fn router() -> Router<App> {
+    let (router, description) = assemble();
+    let description = Arc::new(description);
+    router.route("/api/openapi.json", get(move || async move { Json((*description).clone()) }))
+}

@@ -1,1 +1,152 @@
-//! What one can do here: authorization, use cases, transactions, jobs.
+//! What one can do in Haina: authorization, use cases, transactions, jobs. No status codes, no templates, no SQL.
+//!
+//! Everything starts at [`App`]. Doors turn a request into a [`Caller`], ask [`gate`] for an access value, and hand
+//! that to one use case. Only the gate can make access values, so nothing reads or writes a repository without one.
+
+pub mod content;
+mod downloads;
+pub mod files;
+mod fsck;
+pub mod gate;
+pub mod history;
+mod jobs;
+pub mod people;
+pub mod repos;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use fsck::Report;
+pub use gate::Caller;
+use haina_cas::objects::Objects;
+use haina_types::{Clock, Error, Result, Rng, SystemClock, SystemRng};
+pub use jobs::Jobs;
+
+/// How a hub is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The data folder: `hub.db`, `cas/`, `tmp/`.
+    pub data: PathBuf,
+    /// The database; SQLite in the data folder unless it says otherwise.
+    pub database: haina_db::Config,
+    /// The address that clients use, without a trailing slash.
+    pub base_url: String,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub rng: Arc<dyn Rng>,
+}
+
+impl Options {
+    /// The defaults for a data folder.
+    pub fn new(data: impl Into<PathBuf>, base_url: impl Into<String>) -> Self {
+        let data = data.into();
+        Self {
+            database: haina_db::Config::Sqlite(data.join("hub.db")),
+            data,
+            base_url: base_url.into().trim_end_matches('/').to_owned(),
+            clock: Arc::new(SystemClock),
+            rng: Arc::new(SystemRng),
+        }
+    }
+}
+
+/// A hub: its database, its objects, its keys. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    db: haina_db::Db,
+    objects: Arc<dyn Objects>,
+    base_url: String,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+    content: content::State,
+    history: history::State,
+    repos: repos::State,
+    downloads: downloads::Counts,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// The cursor of the next page; none on the last.
+    pub next: Option<String>,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("base_url", &self.inner.base_url).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Opens (and on an empty folder makes) the hub.
+    pub async fn open(options: Options) -> Result<Self> {
+        let db = haina_db::Db::open(&options.database).await?;
+        let objects: Arc<dyn Objects> =
+            Arc::new(haina_cas::objects::FileObjects::open(&options.data).map_err(Error::internal)?);
+        let content = content::State::load(&db, &objects, options.rng.as_ref()).await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                db,
+                objects,
+                base_url: options.base_url,
+                clock: options.clock,
+                rng: options.rng,
+                content,
+                history: history::State::new(),
+                repos: repos::State::new(),
+                downloads: downloads::Counts::default(),
+            }),
+        })
+    }
+
+    /// The address that clients use, without a trailing slash.
+    pub fn base_url(&self) -> &str {
+        &self.inner.base_url
+    }
+
+    pub(crate) fn db(&self) -> &haina_db::Db {
+        &self.inner.db
+    }
+
+    pub(crate) fn objects(&self) -> &Arc<dyn Objects> {
+        &self.inner.objects
+    }
+
+    pub(crate) fn now(&self) -> haina_types::Timestamp {
+        self.inner.clock.now()
+    }
+
+    pub(crate) fn rng(&self) -> &dyn Rng {
+        self.inner.rng.as_ref()
+    }
+
+    pub(crate) fn history(&self) -> &history::State {
+        &self.inner.history
+    }
+
+    pub(crate) fn repos(&self) -> &repos::State {
+        &self.inner.repos
+    }
+
+    pub(crate) fn downloads(&self) -> &downloads::Counts {
+        &self.inner.downloads
+    }
+
+    /// Writes what is still only in memory.
+    pub async fn close(&self) {
+        if let Err(e) = self.flush_downloads().await {
+            tracing::error!(error = ?e, "counts of downloads could not be written");
+        }
+    }
+
+    pub(crate) fn content(&self) -> &content::State {
+        &self.inner.content
+    }
+}

@@ -61,11 +61,7 @@ impl App {
         let domain = repo.namespace.id;
         let expires = self.now().seconds() + TOKEN_SECONDS;
         let token = AccessToken { repo_id: repo.id, user_id, domain, write, expires };
-        CasGrant {
-            cas_url: self.domain_url(domain),
-            token: state.signer.token(&token),
-            expires_at: expires,
-        }
+        CasGrant { cas_url: self.domain_url(domain), token: state.signer.token(&token), expires_at: expires }
     }
 
     fn domain_url(&self, domain: i64) -> String {
@@ -90,7 +86,10 @@ impl App {
     fn cas_token(&self, at: CasAddress<'_>, bearer: Option<&str>) -> Result<AccessToken> {
         self.check_store(at.store)?;
         let bearer = bearer.ok_or_else(|| {
-            Error::new(Code::Unauthenticated, "Send the access token of the repository's xet-read-token or xet-write-token route.")
+            Error::new(
+                Code::Unauthenticated,
+                "Send the access token of the repository's xet-read-token or xet-write-token route.",
+            )
         })?;
         let token = self.content().signer.verify_token(bearer, self.now()).map_err(|e| {
             let text = match e {
@@ -123,7 +122,10 @@ impl App {
     pub fn cas_write(&self, at: CasAddress<'_>, bearer: Option<&str>) -> Result<CasWrite> {
         let token = self.cas_token(at, bearer)?;
         if !token.write {
-            return Err(Error::new(Code::Forbidden, "This access token only reads. Ask the repository's xet-write-token route for one that writes."));
+            return Err(Error::new(
+                Code::Forbidden,
+                "This access token only reads. Ask the repository's xet-write-token route for one that writes.",
+            ));
         }
         Ok(CasWrite { repo_id: token.repo_id, domain: token.domain })
     }

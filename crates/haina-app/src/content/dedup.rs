@@ -93,8 +93,8 @@ impl App {
         let due = {
             let mut kept = self.content().kept();
             kept.until.extend(xorbs.map(|x| (x, until)));
-            let due = kept.until.len() >= KEPT_MAX
-                || kept.flushed_at.is_none_or(|at| at.plus_seconds(FLUSH_SECONDS) <= now);
+            let due =
+                kept.until.len() >= KEPT_MAX || kept.flushed_at.is_none_or(|at| at.plus_seconds(FLUSH_SECONDS) <= now);
             if due {
                 kept.flushed_at = Some(now);
             }

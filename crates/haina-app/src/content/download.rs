@@ -93,7 +93,10 @@ impl App {
         if xorbs.len() > XORBS_MAX {
             return Err(Error::new(
                 Code::TooLarge,
-                format!("This needs {} xorbs; one answer covers at most {XORBS_MAX}. Ask for a smaller range.", xorbs.len()),
+                format!(
+                    "This needs {} xorbs; one answer covers at most {XORBS_MAX}. Ask for a smaller range.",
+                    xorbs.len()
+                ),
             ));
         }
         let mut found = HashMap::with_capacity(xorbs.len());
@@ -156,7 +159,10 @@ impl App {
             };
             xorbs += one.fetch_info.len();
             if xorbs > XORBS_MAX {
-                return Err(Error::new(Code::TooLarge, format!("These files need more than {XORBS_MAX} xorbs. Ask for fewer.")));
+                return Err(Error::new(
+                    Code::TooLarge,
+                    format!("These files need more than {XORBS_MAX} xorbs. Ask for fewer."),
+                ));
             }
             batch.files.insert(file.to_string(), one.terms);
             for (xorb, fetches) in one.fetch_info {
@@ -200,7 +206,8 @@ impl App {
     ) -> Result<Fetch> {
         self.check_store(store)?;
         let refuse = |e: SignError| {
-            Error::new(Code::Forbidden, format!("This address does not allow that: {e}. Ask for a new reconstruction.")).because(e)
+            Error::new(Code::Forbidden, format!("This address does not allow that: {e}. Ask for a new reconstruction."))
+                .because(e)
         };
         let grant = self.content().signer.verify_grant(grant, self.now()).map_err(refuse)?;
         if grant.xorb != *hash {
@@ -233,10 +240,10 @@ impl App {
         let size = terms.size();
         let range = range.unwrap_or(0..size);
         if range.start > range.end || range.end > size {
-            return Err(Error::new(Code::RangeNotSatisfiable, format!("The file has {size} bytes.")).with_detail(size.to_string()));
+            return Err(Error::new(Code::RangeNotSatisfiable, format!("The file has {size} bytes."))
+                .with_detail(size.to_string()));
         }
         let stream = self.content().reader.assemble(terms, self.xorb_source(), range);
         Ok(Box::pin(stream.map(|r| r.map_err(Error::from))))
     }
-
 }

@@ -86,7 +86,10 @@ impl App {
         }
         let (rest, file) = ingest.finish().await?;
         if let Some(expected) = expect.sha256.filter(|s| *s != file.sha256) {
-            return Err(Error::invalid(format!("The content should have the sha256 {expected}; it has {}.", file.sha256)));
+            return Err(Error::invalid(format!(
+                "The content should have the sha256 {expected}; it has {}.",
+                file.sha256
+            )));
         }
         for staged in rest {
             xorbs.push(self.keep_built(&to, staged).await?);
@@ -106,7 +109,8 @@ impl App {
         let mut writer = ShardWriter::default();
         let mut entries = Vec::with_capacity(file.terms.len());
         let missing = |xorb: &XetHash| {
-            Error::new(Code::Unavailable, "Stored content was removed meanwhile. Please send it again.").because(format!("xorb {xorb}"))
+            Error::new(Code::Unavailable, "Stored content was removed meanwhile. Please send it again.")
+                .because(format!("xorb {xorb}"))
         };
         for term in file.terms.iter() {
             let xorb = self.find_xorb(&term.xorb).await?.ok_or_else(|| missing(&term.xorb))?;

@@ -21,7 +21,9 @@ where
         Ok(None) => Ok(None),
         Ok(Some(Ok(piece))) => Ok(Some(piece)),
         Ok(Some(Err(e))) => Err(Error::invalid("The body broke off. Please send it again.").because(e)),
-        Err(_) => Err(Error::invalid(format!("No bytes came for {} seconds. Please send it again.", BODY_IDLE.as_secs()))),
+        Err(_) => {
+            Err(Error::invalid(format!("No bytes came for {} seconds. Please send it again.", BODY_IDLE.as_secs())))
+        }
     }
 }
 
@@ -74,7 +76,10 @@ impl App {
                 db::has_xorb(&mut s, hash, access.domain).await?
             }
         };
-        if own && let Some(xorb) = &known && self.has_object(xorb).await? {
+        if own
+            && let Some(xorb) = &known
+            && self.has_object(xorb).await?
+        {
             let mut left = XORB_BODY_BYTES_MAX;
             while let Some(piece) = next_piece(&mut body).await? {
                 left = left.checked_sub(piece.len() as u64).ok_or_else(too_large)?;

@@ -1,0 +1,110 @@
+//! `POST /api/repos/create`
+
+use axum::extract::State;
+use axum::Json;
+use base64::Engine;
+use haina_app::repos::NewRepo;
+use haina_app::App;
+use haina_types::{Error, NameError, RepoKind, Visibility};
+use serde::{Deserialize, Serialize};
+
+use crate::answer::repo_url;
+use crate::error::Result;
+use crate::request::{Body, Who};
+
+/// A repository to make. Keys that only a hosted hub can honour (hardware, region, …) are ignored.
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct CreateRepo {
+    /// The name, or `namespace/name`.
+    name: String,
+    /// The namespace; the caller's own when absent.
+    organization: Option<String>,
+    /// `model` when absent.
+    r#type: Option<String>,
+    /// `public` or `private`.
+    visibility: Option<String>,
+    /// The older form of `visibility`.
+    private: Option<bool>,
+    /// What a space is built with.
+    sdk: Option<String>,
+    /// A licence for the card.
+    license: Option<String>,
+    /// Files of the first commit.
+    #[serde(default)]
+    files: Vec<GivenFile>,
+}
+
+/// A file given with a new repository.
+#[derive(Deserialize, utoipa::ToSchema)]
+pub struct GivenFile {
+    /// `base64` or `utf-8`.
+    #[serde(default)]
+    encoding: String,
+    path: String,
+    content: String,
+}
+
+/// The repository that was made.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Created {
+    url: String,
+    name: String,
+    id: String,
+}
+
+/// Makes a repository with its first commit.
+#[utoipa::path(post, path = "/api/repos/create", tag = "repositories", request_body = CreateRepo,
+    responses((status = 200, body = Created), (status = 400, body = crate::error::ErrorBody), (status = 401, body = crate::error::ErrorBody),
+        (status = 403, body = crate::error::ErrorBody), (status = 409, body = crate::error::ErrorBody)))]
+pub async fn create(State(app): State<App>, Who(caller): Who, Body(new): Body<CreateRepo>) -> Result<Json<Created>> {
+    // Asked for first, so that an anonymous caller learns nothing from a bad name.
+    caller.require_user()?;
+    let invalid = |e: NameError| Error::invalid(format!("Invalid repository name '{}': {e}", new.name));
+    let (namespace, name) = match new.name.split_once('/') {
+        Some((ns, name)) => (Some(ns.to_owned()), name),
+        None => (new.organization.clone(), new.name.as_str()),
+    };
+    let kind: RepoKind = match new.r#type.as_deref() {
+        None => RepoKind::Model,
+        Some(text) => text.parse().map_err(|()| {
+            Error::invalid("Invalid option: \"type\" must be one of [model, dataset, space, kernel]")
+        })?,
+    };
+    let visibility = match (new.visibility.as_deref(), new.private) {
+        (Some("protected"), _) => {
+            return Err(Error::invalid("Protected repositories are not offered here: choose public or private.").into());
+        }
+        (Some(text), _) => Some(text.parse().map_err(|()| {
+            Error::invalid("Invalid option: \"visibility\" must be one of [public, private]")
+        })?),
+        (None, Some(private)) => Some(if private { Visibility::Private } else { Visibility::Public }),
+        (None, None) => None,
+    };
+    let mut files = Vec::new();
+    for file in &new.files {
+        let bytes = match file.encoding.as_str() {
+            "base64" => base64::engine::general_purpose::STANDARD
+                .decode(&file.content)
+                .map_err(|_| Error::invalid(format!("The content of \"{}\" is not base64.", file.path)))?,
+            "" | "utf-8" => file.content.clone().into_bytes(),
+            other => return Err(Error::invalid(format!("Unknown encoding '{other}' for \"{}\".", file.path)).into()),
+        };
+        files.push((file.path.clone(), bytes));
+    }
+    let made = app
+        .create_repo(
+            &caller,
+            NewRepo {
+                kind,
+                namespace: namespace.map(|ns| ns.parse().map_err(invalid)).transpose()?,
+                name: name.parse().map_err(invalid)?,
+                visibility,
+                license: new.license.clone(),
+                sdk: new.sdk.clone(),
+                files,
+            },
+        )
+        .await?;
+    let name = made.path.to_string();
+    Ok(Json(Created { url: repo_url(&app, kind, &name), name, id: made.public_id }))
+}

@@ -1,0 +1,242 @@
+//! `HEAD` and `GET /{ns}/{name}/resolve/{rev}/{path}`, and `GET …/raw/{rev}/{path}`
+
+use std::ops::Range;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use haina_app::gate::ContentAccess;
+use haina_app::history::{Entry, EntryKind};
+use haina_app::App;
+use haina_types::{Code, Error, FilePath, Oid};
+use http::{header, HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+
+use crate::answer::{path as encode_path, segment};
+use crate::error::{Result, X_REPO_COMMIT};
+use crate::request::{Target, Who};
+
+const X_LINKED_ETAG: HeaderName = HeaderName::from_static("x-linked-etag");
+const X_LINKED_SIZE: HeaderName = HeaderName::from_static("x-linked-size");
+const X_XET_HASH: HeaderName = HeaderName::from_static("x-xet-hash");
+const X_XET_REFRESH_ROUTE: HeaderName = HeaderName::from_static("x-xet-refresh-route");
+const X_COUNTER: &str = "x-hf-download-counter";
+const XET_FILE_INFO: &str = "application/vnd.xet-fileinfo+json";
+
+/// What a `Range` header asks of a body of `size` bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Everything: no range, or one that may be ignored.
+    All,
+    /// These bytes.
+    Part(Range<u64>),
+    /// Nothing that is there.
+    Nothing,
+}
+
+/// Reads a `Range` header. Several ranges, other units and nonsense are ignored, as RFC 9110 (section 14.2) allows.
+pub fn parse_range(header: Option<&HeaderValue>, size: u64) -> Asked {
+    let Some(text) = header.and_then(|h| h.to_str().ok()) else { return Asked::All };
+    let Some(spec) = text.trim().strip_prefix("bytes=") else { return Asked::All };
+    let Some((from, to)) = spec.trim().split_once('-') else { return Asked::All };
+    let digits = |t: &str| -> Option<u64> {
+        (!t.is_empty() && t.len() <= 20 && t.bytes().all(|c| c.is_ascii_digit())).then(|| t.parse().unwrap_or(u64::MAX))
+    };
+    match (digits(from), digits(to)) {
+        (Some(from), Some(to)) if from > to => Asked::All,
+        (Some(from), _) if from >= size && (to.is_empty() || digits(to).is_some()) => Asked::Nothing,
+        (Some(from), Some(to)) => Asked::Part(from..to.saturating_add(1).min(size)),
+        (Some(from), None) if to.is_empty() => Asked::Part(from..size),
+        (None, Some(0)) if from.is_empty() => Asked::Nothing,
+        (None, Some(_)) if from.is_empty() && size == 0 => Asked::Nothing,
+        (None, Some(last)) if from.is_empty() => Asked::Part(size.saturating_sub(last)..size),
+        _ => Asked::All,
+    }
+}
+
+/// Whether `If-None-Match` names the tag.
+fn matches(headers: &HeaderMap, etag: &str) -> bool {
+    headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).any(|t| {
+        let t = t.trim();
+        t == "*" || t.strip_prefix("W/").unwrap_or(t).trim_matches('"') == etag
+    })
+}
+
+fn value(text: &str) -> Result<HeaderValue> {
+    Ok(HeaderValue::from_str(text).map_err(Error::internal)?)
+}
+
+/// The path of a file, or that it does not exist.
+fn file_path(target: &Target, commit: Oid) -> Result<FilePath> {
+    let text = target.file.as_deref().unwrap_or_default();
+    Ok(text.parse().map_err(|_| Error::new(Code::EntryNotFound, format!("\"{text}\" does not exist at this revision")).at(commit))?)
+}
+
+/// The headers of every answer about a file.
+fn describe(app: &App, target: &Target, access: &ContentAccess, commit: Oid, entry: &Entry) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::with_capacity(20);
+    let etag = value(&format!("\"{}\"", entry.etag()))?;
+    headers.insert(X_REPO_COMMIT, value(&commit.to_string())?);
+    headers.insert(header::ETAG, etag.clone());
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Files come from anyone: whatever they are, they must not act as a page of this site.
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; media-src 'self'; img-src 'self' data:; sandbox"));
+    headers.insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin"));
+    let cache = if access.repo().visibility == haina_types::Visibility::Public { "public, no-cache" } else { "private, no-cache" };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    headers.insert(header::VARY, HeaderValue::from_static("Authorization, Cookie"));
+    let (_, name) = FilePath::split(&entry.path);
+    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_. ()".contains(c) { c } else { '_' }).collect();
+    let serving = haina_app::files::serving(entry.path.as_str());
+    let way = if serving.inline { "inline" } else { "attachment" };
+    headers.insert(
+        header::CONTENT_DISPOSITION,
+        value(&format!("{way}; filename*=UTF-8''{}; filename=\"{plain}\";", segment(name)))?,
+    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(serving.content_type));
+    if let Some(lfs) = &entry.lfs {
+        headers.insert(X_LINKED_ETAG, etag);
+        headers.insert(X_LINKED_SIZE, HeaderValue::from(lfs.size));
+    }
+    if let (Some(xet), Some(_)) = (&entry.xet, &entry.lfs) {
+        let repo = access.repo();
+        let route = format!("{}/api/{}/{}/xet-read-token/{commit}", app.base_url(), target.kind.plural(), encode_path(&repo.path().to_string()));
+        headers.insert(X_XET_HASH, value(&xet.to_string())?);
+        headers.insert(X_XET_REFRESH_ROUTE, value(&route)?);
+        let info = app.cas_url(access);
+        headers.insert(
+            header::LINK,
+            value(&format!("<{route}>; rel=\"xet-auth\", <{info}/v1/reconstructions/{xet}>; rel=\"xet-reconstruction-info\""))?,
+        );
+    }
+    Ok(headers)
+}
+
+/// A file: its headers, and with GET its bytes, whole or a range.
+#[utoipa::path(get, path = "/{namespace}/{repo}/resolve/{rev}/{path}", tag = "files",
+    params(("namespace" = String, Path), ("repo" = String, Path), ("rev" = String, Path), ("path" = String, Path),
+        ("Range" = Option<String>, Header), ("If-None-Match" = Option<String>, Header)),
+    responses((status = 200, content_type = "application/octet-stream", headers(("ETag" = String), ("X-Repo-Commit" = String), ("X-Linked-Size" = u64), ("X-Xet-Hash" = String))),
+        (status = 206), (status = 304), (status = 404, body = crate::error::ErrorBody), (status = 416, body = crate::error::ErrorBody)))]
+pub async fn resolve(State(app): State<App>, Who(caller): Who, target: Target, method: Method, asked: HeaderMap) -> Result<Response> {
+    let access = app.read_content(&caller, target.kind, &target.path).await?;
+    let commit = app.resolve_revision(&access, &target.rev).await?;
+    let path = file_path(&target, commit)?;
+    let entry = app.find_entry(&access, commit, &path).await?;
+    let is_file = matches!(entry.kind, EntryKind::File | EntryKind::Symlink);
+    if !is_file {
+        return Err(Error::new(Code::EntryNotFound, format!("\"{path}\" is a folder at this revision")).at(commit).into());
+    }
+    if entry.lfs.is_some() && entry.xet.is_none() {
+        return Err(Error::new(Code::Unavailable, "The content of this file is not stored here, or is not what its pointer declares.").at(commit).into());
+    }
+    let mut headers = describe(&app, &target, &access, commit, &entry)?;
+    if asked.get(header::ACCEPT).is_some_and(|a| a.to_str().is_ok_and(|a| a.contains(XET_FILE_INFO)))
+        && let Some(xet) = &entry.xet
+    {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(XET_FILE_INFO));
+        headers.remove(header::ACCEPT_RANGES);
+        let body = serde_json::json!({"hash": xet, "size": entry.size, "etag": entry.etag()}).to_string();
+        return respond(StatusCode::OK, headers, Body::from(body));
+    }
+    let etag = entry.etag();
+    if matches(&asked, &etag) {
+        headers.remove(header::CONTENT_TYPE);
+        return respond(StatusCode::NOT_MODIFIED, headers, Body::empty());
+    }
+    // With If-Range, a range counts only for the very content that the caller has a part of.
+    let range = asked.get(header::RANGE).filter(|_| {
+        asked.get(header::IF_RANGE).is_none_or(|tag| tag.to_str().is_ok_and(|tag| tag.trim_matches('"') == etag))
+    });
+    let range = match parse_range(range, entry.size) {
+        Asked::All => None,
+        Asked::Part(range) => Some(range),
+        Asked::Nothing => {
+            return Err(Error::new(Code::RangeNotSatisfiable, format!("The file has {} bytes: the range lies past its end.", entry.size))
+                .with_detail(entry.size.to_string())
+                .into());
+        }
+    };
+    let (status, length) = match &range {
+        None => (StatusCode::OK, entry.size),
+        Some(range) => {
+            headers.insert(header::CONTENT_RANGE, value(&format!("bytes {}-{}/{}", range.start, range.end - 1, entry.size))?);
+            (StatusCode::PARTIAL_CONTENT, range.end - range.start)
+        }
+    };
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    if method == Method::HEAD {
+        return respond(status, headers, Body::empty());
+    }
+    if asked.contains_key(X_COUNTER) || range.as_ref().is_none_or(|r| r.start == 0) {
+        app.count_download(access.repo().id);
+    }
+    let body = match &entry.xet {
+        Some(xet) => Body::from_stream(app.open_content(&access, xet, range).await?),
+        None => {
+            let bytes = bytes::Bytes::from(app.read_blob(&access, &entry).await?);
+            let bytes = match range {
+                // A blob is at most a few megabytes, so its offsets fit.
+                Some(range) => bytes.slice(range.start as usize..range.end as usize),
+                None => bytes,
+            };
+            Body::from(bytes)
+        }
+    };
+    respond(status, headers, body)
+}
+
+/// The blob as history has it: for a large file, its pointer.
+#[utoipa::path(get, path = "/{namespace}/{repo}/raw/{rev}/{path}", tag = "files",
+    params(("namespace" = String, Path), ("repo" = String, Path), ("rev" = String, Path), ("path" = String, Path)),
+    responses((status = 200, content_type = "text/plain"), (status = 404, body = crate::error::ErrorBody)))]
+pub async fn raw(State(app): State<App>, Who(caller): Who, target: Target) -> Result<Response> {
+    let access = app.read_content(&caller, target.kind, &target.path).await?;
+    let commit = app.resolve_revision(&access, &target.rev).await?;
+    let path = file_path(&target, commit)?;
+    let mut entry = app.find_entry(&access, commit, &path).await?;
+    if !matches!(entry.kind, EntryKind::File | EntryKind::Symlink) {
+        return Err(Error::new(Code::EntryNotFound, format!("\"{path}\" is a folder at this revision")).at(commit).into());
+    }
+    let bytes = app.read_blob(&access, &entry).await?;
+    entry.lfs = None;
+    entry.xet = None;
+    let mut headers = describe(&app, &target, &access, commit, &entry)?;
+    headers.remove(header::ACCEPT_RANGES);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    respond(StatusCode::OK, headers, Body::from(bytes))
+}
+
+fn respond(status: StatusCode, headers: HeaderMap, body: Body) -> Result<Response> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(text: &str, size: u64) -> Asked {
+        parse_range(Some(&HeaderValue::from_str(text).unwrap()), size)
+    }
+
+    #[test]
+    fn ranges_as_rfc_9110_reads_them() {
+        assert_eq!(ask("bytes=0-0", 10), Asked::Part(0..1));
+        assert_eq!(ask("bytes=2-", 10), Asked::Part(2..10));
+        assert_eq!(ask("bytes=-3", 10), Asked::Part(7..10));
+        assert_eq!(ask("bytes=-30", 10), Asked::Part(0..10));
+        assert_eq!(ask("bytes=5-100", 10), Asked::Part(5..10));
+        assert_eq!(ask("bytes=0-99999999999999999999999", 10), Asked::All);
+        for none in ["bytes=10-", "bytes=10-11", "bytes=-0"] {
+            assert_eq!(ask(none, 10), Asked::Nothing, "{none}");
+        }
+        for all in ["bytes=5-2", "bytes=a-b", "bytes=", "bytes=-", "lines=1-2", "bytes=0-1,3-4", "bytes=+1-2"] {
+            assert_eq!(ask(all, 10), Asked::All, "{all}");
+        }
+        assert_eq!(ask("bytes=0-", 0), Asked::Nothing);
+        assert_eq!(parse_range(None, 10), Asked::All);
+    }
+}

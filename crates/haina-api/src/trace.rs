@@ -1,0 +1,43 @@
+//! What every answer carries: a request id, and for anonymous callers 401 where a signed-in one gets 404.
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use haina_types::{Rng, SystemRng};
+use http::{header, HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use crate::error::X_ERROR_CODE;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+
+/// The caller's own id verbatim, or one that contains their trace id, or a fresh one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    for name in [X_REQUEST_ID, X_AMZN_TRACE_ID] {
+        if let Some(value) = headers.get(&name).filter(|v| !v.is_empty() && v.len() <= 200) {
+            return value.clone();
+        }
+    }
+    let rng: &dyn Rng = &SystemRng;
+    HeaderValue::from_str(&rng.alphanumeric(20)).unwrap_or_else(|_| HeaderValue::from_static("none"))
+}
+
+/// The middleware around every route.
+pub async fn finish(request: Request, next: Next) -> Response {
+    use tracing::Instrument;
+    let id = request_id(request.headers());
+    let anonymous = !request.headers().contains_key(header::AUTHORIZATION) && !request.headers().contains_key(header::COOKIE);
+    let span = tracing::info_span!("request", id = id.to_str().unwrap_or("?"), method = %request.method(), path = request.uri().path());
+    let mut response = next.run(request).instrument(span).await;
+    // An anonymous caller is asked for a credential before being told that something is not there or not theirs.
+    let code = response.headers().get(X_ERROR_CODE).map(HeaderValue::as_bytes);
+    let asks = match (response.status(), code) {
+        (StatusCode::NOT_FOUND, Some(b"RepoNotFound")) | (StatusCode::FORBIDDEN, Some(b"GatedRepo")) => anonymous,
+        _ => false,
+    };
+    if asks {
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+    }
+    response.headers_mut().insert(X_REQUEST_ID, id);
+    response
+}

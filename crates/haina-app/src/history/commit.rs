@@ -1,0 +1,467 @@
+//! The one way to move a branch: check, write, swap the reference and append the event in one transaction.
+
+use std::collections::HashMap;
+
+use haina_db::{git, jobs, repos};
+use haina_git::{Commit, Edit, EditError, LfsPointer, Mode, ObjectKind, Signature, deflate, object_id};
+use haina_types::{Code, Error, FilePath, Oid, PathError, RefName, Result, Revision, Sha256, Visibility};
+use serde_json::json;
+
+use super::revision::revision_not_found;
+use crate::App;
+use crate::content;
+use crate::gate::WriteAccess;
+
+/// Largest file outside the content store, in bytes.
+pub(crate) const REGULAR_BYTES_MAX: usize = 10 << 20;
+/// Most operations of one commit.
+const OPERATIONS_MAX: usize = 50_000;
+/// Deflated bytes gathered before they are written ahead of the commit.
+const BATCH_BYTES: usize = 8 << 20;
+/// Longest title and description, in bytes.
+const MESSAGE_BYTES_MAX: usize = 64 << 10;
+/// How often a commit without a stated parent is rebuilt on a branch that keeps moving.
+const TRIES_MAX: usize = 16;
+
+/// What is said of a commit.
+#[derive(Debug, Clone, Default)]
+pub struct CommitHeader {
+    /// First line of the message.
+    pub summary: String,
+    /// The rest of the message.
+    pub description: String,
+    /// The commit that the branch must still be at: full id or a prefix of at least seven digits.
+    pub parent: Option<String>,
+}
+
+/// A commit that was made.
+#[derive(Debug, Clone)]
+pub struct CommitDone {
+    /// Its id.
+    pub id: Oid,
+    /// The branch it is on.
+    pub branch: RefName,
+}
+
+/// A pointer blob and the content that it stands for.
+struct Pointer {
+    blob: Oid,
+    sha256: Sha256,
+    size: u64,
+}
+
+/// An object on its way to the database.
+pub(crate) struct Pending {
+    oid: Oid,
+    kind: ObjectKind,
+    size: u64,
+    z: Vec<u8>,
+}
+
+impl Pending {
+    pub(crate) fn new(oid: Oid, kind: ObjectKind, raw: &[u8]) -> Self {
+        Self { oid, kind, size: raw.len() as u64, z: deflate(raw) }
+    }
+
+    pub(crate) fn rows(pending: &[Self]) -> Vec<git::NewObject<'_>> {
+        pending
+            .iter()
+            .map(|p| git::NewObject { oid: p.oid, kind: i64::from(p.kind.number()), size: p.size, z: &p.z })
+            .collect()
+    }
+}
+
+/// Gathers the operations of a commit. File bodies are written ahead in batches, unreachable until
+/// [`CommitWriter::finish`] moves the branch; dropping it leaves the branch as it was.
+pub struct CommitWriter {
+    app: App,
+    access: WriteAccess,
+    branch: RefName,
+    header: CommitHeader,
+    edits: Vec<Edit>,
+    pending: Vec<Pending>,
+    pending_bytes: usize,
+    /// Large files: digest → declared size. Each must be stored here when the commit is made.
+    large: HashMap<Sha256, Option<u64>>,
+    /// Pointer blobs to be written once sizes are known: path, mode, digest.
+    pointers: Vec<(usize, Sha256)>,
+}
+
+fn stale() -> Error {
+    Error::new(Code::Stale, "The branch was updated since you opened this page. Please refresh and try again.")
+}
+
+fn path_of(text: &str) -> Result<FilePath> {
+    text.parse()
+        .map_err(|e: PathError| Error::new(Code::InvalidPath, format!("Invalid path in repository: {text:?}: {e}")))
+}
+
+impl App {
+    /// Begins a commit on a branch.
+    pub async fn begin_commit(
+        &self,
+        access: &WriteAccess,
+        revision: &Revision,
+        header: CommitHeader,
+    ) -> Result<CommitWriter> {
+        if header.summary.trim().is_empty() {
+            return Err(Error::invalid("A commit needs a summary."));
+        }
+        if header.summary.len() + header.description.len() > MESSAGE_BYTES_MAX {
+            return Err(Error::invalid(format!("A commit message has at most {MESSAGE_BYTES_MAX} bytes.")));
+        }
+        let branch = match revision.as_str() {
+            text if text.starts_with("refs/") => text.parse().ok(),
+            text => RefName::branch(text).ok(),
+        };
+        let branch =
+            branch.filter(|b: &RefName| b.as_branch().is_some()).ok_or_else(|| revision_not_found(revision))?;
+        let mut s = self.db().read().await?;
+        let head =
+            git::find_ref(&mut s, access.repo().id, &branch).await?.ok_or_else(|| revision_not_found(revision))?;
+        check_parent(&header, &head.oid)?;
+        Ok(self.commit_writer(access, branch, header))
+    }
+
+    pub(crate) fn commit_writer(&self, access: &WriteAccess, branch: RefName, header: CommitHeader) -> CommitWriter {
+        CommitWriter {
+            app: self.clone(),
+            access: access.clone(),
+            branch,
+            header,
+            edits: Vec::new(),
+            pending: Vec::new(),
+            pending_bytes: 0,
+            large: HashMap::new(),
+            pointers: Vec::new(),
+        }
+    }
+}
+
+fn check_parent(header: &CommitHeader, head: &Oid) -> Result<()> {
+    let Some(parent) = &header.parent else { return Ok(()) };
+    if parent.len() >= 7 && head.to_string().starts_with(&parent.to_ascii_lowercase()) { Ok(()) } else { Err(stale()) }
+}
+
+impl CommitWriter {
+    fn push(&mut self, edit: Edit) -> Result<()> {
+        if self.edits.len() >= OPERATIONS_MAX {
+            return Err(Error::new(
+                Code::TooLarge,
+                format!("A commit has at most {OPERATIONS_MAX} operations: split it."),
+            ));
+        }
+        self.edits.push(edit);
+        Ok(())
+    }
+
+    /// Adds or replaces a file kept in history itself.
+    pub async fn put_file(&mut self, path: &str, bytes: Vec<u8>) -> Result<()> {
+        let path = path_of(path)?;
+        if bytes.len() > REGULAR_BYTES_MAX {
+            return Err(Error::new(
+                Code::TooLarge,
+                format!(
+                    "\"{path}\" has {} bytes; files over 10 MiB are stored as large files (LFS or Xet). Upload it with a current client, or add a rule to .gitattributes.",
+                    bytes.len()
+                ),
+            ));
+        }
+        if let Some(pointer) = LfsPointer::parse(&bytes) {
+            return self.put_large(path.as_str(), pointer.sha256, Some(pointer.size)).await;
+        }
+        let size = bytes.len() as u64;
+        let (oid, z) =
+            tokio::task::spawn_blocking(move || object_id(ObjectKind::Blob, &bytes).map(|oid| (oid, deflate(&bytes))))
+                .await
+                .map_err(Error::internal)?
+                .map_err(|e| Error::invalid(format!("\"{path}\" was refused: {e}")))?;
+        self.push(Edit::Put { path, mode: Mode::File, oid })?;
+        self.pending_bytes += z.len();
+        self.pending.push(Pending { oid, kind: ObjectKind::Blob, size, z });
+        if self.pending_bytes >= BATCH_BYTES {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Adds or replaces a large file whose content was uploaded before.
+    pub async fn put_large(&mut self, path: &str, sha256: Sha256, size: Option<u64>) -> Result<()> {
+        let path = path_of(path)?;
+        match self.large.entry(sha256).or_insert(size) {
+            Some(known) if size.is_some_and(|size| size != *known) => {
+                return Err(Error::invalid(format!("\"{path}\": the same content is declared with two sizes.")));
+            }
+            known => *known = known.or(size),
+        }
+        self.pointers.push((self.edits.len(), sha256));
+        self.push(Edit::Put { path, mode: Mode::File, oid: Oid::ZERO })
+    }
+
+    /// Deletes a file (or the folder of that name, as clients that leave out the slash mean it).
+    pub fn delete_file(&mut self, path: &str) -> Result<()> {
+        let path = path_of(path)?;
+        self.push(Edit::DeleteFile { path })
+    }
+
+    /// Deletes a folder and all that is in it.
+    pub fn delete_folder(&mut self, path: &str) -> Result<()> {
+        let path = path_of(path.trim_end_matches('/'))?;
+        self.push(Edit::DeleteFolder { path })
+    }
+
+    /// Deletes a file or a folder, whichever is there.
+    pub fn delete_entry(&mut self, path: &str) -> Result<()> {
+        let path = path_of(path.trim_end_matches('/'))?;
+        self.push(Edit::DeleteEntry { path })
+    }
+
+    /// How many operations were given.
+    pub fn len(&self) -> usize {
+        self.edits.len()
+    }
+
+    /// Whether no operation was given.
+    pub fn is_empty(&self) -> bool {
+        self.edits.is_empty()
+    }
+
+    /// Writes gathered bodies ahead of the commit.
+    async fn flush(&mut self) -> Result<()> {
+        let mut tx = self.app.db().begin().await?;
+        git::insert_objects(&mut tx, self.access.repo().id, &Pending::rows(&self.pending)).await?;
+        tx.commit().await?;
+        self.pending.clear();
+        self.pending_bytes = 0;
+        Ok(())
+    }
+
+    /// Looks up each large file's content, and fills in its pointer blob.
+    async fn fill_pointers(&mut self, s: &mut haina_db::Session) -> Result<Vec<Pointer>> {
+        let repo = self.access.repo().id;
+        let shas: Vec<Sha256> = self.large.keys().copied().collect();
+        let stored = content::list_stored(s, repo, &shas).await?;
+        let mut blobs: HashMap<Sha256, Pointer> = HashMap::new();
+        for (sha256, declared) in &self.large {
+            let missing = || {
+                Error::invalid(format!(
+                    "The large file with sha256 {sha256} was not uploaded to this repository. Upload its content first."
+                ))
+            };
+            let found = stored.get(sha256).filter(|f| f.readable().is_some()).ok_or_else(missing)?;
+            if declared.is_some_and(|size| size != found.size) {
+                return Err(Error::invalid(format!(
+                    "The large file with sha256 {sha256} has {} bytes, not {}.",
+                    found.size,
+                    declared.unwrap_or(0)
+                )));
+            }
+            let text = LfsPointer { sha256: *sha256, size: found.size }.to_text();
+            let oid = object_id(ObjectKind::Blob, text.as_bytes()).map_err(Error::internal)?;
+            self.pending.push(Pending::new(oid, ObjectKind::Blob, text.as_bytes()));
+            blobs.insert(*sha256, Pointer { blob: oid, sha256: *sha256, size: found.size });
+        }
+        for (index, sha256) in &self.pointers {
+            if let (Edit::Put { oid, .. }, Some(pointer)) = (&mut self.edits[*index], blobs.get(sha256)) {
+                *oid = pointer.blob;
+            }
+        }
+        Ok(blobs.into_values().collect())
+    }
+
+    /// Makes the commit and moves the branch, or leaves everything as it was.
+    pub async fn finish(mut self) -> Result<CommitDone> {
+        let app = self.app.clone();
+        let repo = self.access.repo().clone();
+        let pointers = {
+            let mut s = app.db().read().await?;
+            self.fill_pointers(&mut s).await?
+        };
+        // Few bodies go with the commit itself and save a transaction; many are written ahead.
+        if self.pending_bytes >= BATCH_BYTES {
+            self.flush().await?;
+        }
+        for _ in 0..TRIES_MAX {
+            if let Some(done) = self.attempt(&repo, &pointers).await? {
+                if self.branch == RefName::main() {
+                    app.refresh_facts(repo.id).await?;
+                }
+                return Ok(done);
+            }
+            if self.header.parent.is_some() {
+                return Err(stale());
+            }
+        }
+        Err(Error::new(Code::Unavailable, "The branch keeps moving. Please try again."))
+    }
+
+    /// One try on the branch as it is now; `None` when it moved meanwhile.
+    async fn attempt(&mut self, repo: &repos::Repo, pointers: &[Pointer]) -> Result<Option<CommitDone>> {
+        let app = self.app.clone();
+        let mut s = app.db().read().await?;
+        let head = git::find_ref(&mut s, repo.id, &self.branch).await?;
+        let mut parents = Vec::new();
+        let mut root = None;
+        let mut generation = 1;
+        if let Some(head) = &head {
+            check_parent(&self.header, &head.oid)?;
+            let commit = git::find_commit(&mut s, repo.id, &head.oid).await?;
+            let commit = commit.ok_or_else(|| Error::internal(format!("commit {} is missing", head.oid)))?;
+            parents.push(head.oid);
+            root = Some(commit.tree);
+            generation = commit.gen_number + 1;
+        }
+        let loader = tokio::sync::Mutex::new(&mut s);
+        let load = async |oid: Oid| {
+            let mut s = loader.lock().await;
+            app.load_tree(&mut s, repo.id, &oid).await
+        };
+        let edited = haina_git::edit(root, self.edits.clone(), load)
+            .await
+            .map_err(|e| edit_error(e, head.as_ref().map(|h| h.oid)))?;
+        drop(s);
+
+        let commit = NewCommit {
+            branch: &self.branch,
+            old: head.as_ref().map(|h| h.oid),
+            parents,
+            generation,
+            summary: &self.header.summary,
+            description: &self.header.description,
+            root: edited.root,
+            trees: edited.new_trees,
+            operations: self.edits.len(),
+        };
+        let author = app.author(self.access.actor()).await?;
+        let mut tx = app.db().begin().await?;
+        // Checked again where it counts: the content could have been forgotten since.
+        let shas: Vec<Sha256> = self.large.keys().copied().collect();
+        let stored = content::list_stored(&mut tx, repo.id, &shas).await?;
+        let files: Vec<_> = stored.values().filter_map(|f| f.readable()).collect();
+        if files.len() != shas.len() {
+            return Err(Error::invalid("A large file of this commit is no longer stored here. Upload it again."));
+        }
+        git::insert_objects(&mut tx, repo.id, &Pending::rows(&self.pending)).await?;
+        for pointer in pointers {
+            git::insert_pointer(&mut tx, repo.id, &pointer.blob, &pointer.sha256, pointer.size).await?;
+        }
+        let Some(id) = app.record(&mut tx, &self.access, &author, commit).await? else { return Ok(None) };
+        content::link_committed(&mut tx, repo.id, repo.visibility == Visibility::Public, &files).await?;
+        tx.commit().await?;
+        Ok(Some(CommitDone { id, branch: self.branch.clone() }))
+    }
+}
+
+/// A commit whose trees are built and whose blobs are, or will be in the same transaction, written.
+pub(crate) struct NewCommit<'a> {
+    pub(crate) branch: &'a RefName,
+    /// Where the branch must still be.
+    pub(crate) old: Option<Oid>,
+    pub(crate) parents: Vec<Oid>,
+    pub(crate) generation: i64,
+    pub(crate) summary: &'a str,
+    pub(crate) description: &'a str,
+    pub(crate) root: Oid,
+    pub(crate) trees: Vec<(Oid, Vec<u8>)>,
+    pub(crate) operations: usize,
+}
+
+impl App {
+    /// Writes trees and commit, swaps the reference and appends the event on the caller's transaction: the one place
+    /// where a branch moves. `None`, and nothing may be kept, when the branch is not at `old` any more.
+    pub(crate) async fn record(
+        &self,
+        tx: &mut haina_db::Session,
+        access: &WriteAccess,
+        author: &(String, String),
+        new: NewCommit<'_>,
+    ) -> Result<Option<Oid>> {
+        let repo = access.repo();
+        let actor = access.actor();
+        let now = self.now();
+        let (summary, description) = (new.summary.trim(), new.description.trim());
+        let signature = Signature::new(&author.0, &author.1, now.seconds());
+        let commit = Commit {
+            tree: new.root,
+            parents: new.parents.clone(),
+            author: signature.clone(),
+            committer: signature,
+            extra: Vec::new(),
+            message: Commit::compose_message(summary, description),
+        };
+        let raw = commit.write();
+        let id = object_id(ObjectKind::Commit, &raw).map_err(Error::internal)?;
+        let mut objects: Vec<Pending> =
+            new.trees.iter().map(|(oid, raw)| Pending::new(*oid, ObjectKind::Tree, raw)).collect();
+        objects.push(Pending::new(id, ObjectKind::Commit, &raw));
+        git::insert_objects(tx, repo.id, &Pending::rows(&objects)).await?;
+        let row = git::CommitRow {
+            oid: id,
+            tree: new.root,
+            parents: new.parents,
+            gen_number: new.generation,
+            author_user_id: actor,
+            committed_at: now,
+            title: summary.to_owned(),
+        };
+        git::insert_commit(tx, repo.id, &row).await?;
+        if !git::put_ref(tx, repo.id, new.branch, new.old.as_ref(), Some(&id), now).await? {
+            return Ok(None);
+        }
+        let moved = git::RefMove { old: new.old, new: Some(id), actor_id: actor, at: now };
+        git::append_reflog(tx, repo.id, new.branch, &moved).await?;
+        repos::touch_repo(tx, repo.id, now).await?;
+        let data = json!({
+            "ref": new.branch.as_str(), "old": new.old, "new": id, "title": summary,
+            "operations": new.operations, "door": "api",
+        });
+        self.append(tx, actor, "repo.commit", Some(repo.id), Some(repo.namespace.id), data).await?;
+        if *new.branch == RefName::main() {
+            // Done at once by whoever moved the branch; the job is for a crash in between.
+            let payload = json!({"repo": repo.id});
+            let key = format!("repo:{}", repo.id);
+            let job = jobs::NewJob {
+                kind: "repo.facts",
+                payload: &payload,
+                dedup_key: Some(&key),
+                run_at: now.plus_seconds(30),
+                attempts_max: 10,
+                created_at: now,
+            };
+            jobs::enqueue(tx, &job).await?;
+        }
+        Ok(Some(id))
+    }
+}
+
+fn edit_error(e: EditError<Error>, commit: Option<Oid>) -> Error {
+    match e {
+        EditError::Load(e) => e,
+        EditError::NoSuchEntry(path) => {
+            let e = Error::new(Code::EntryNotFound, format!("A file with this name doesn't exist: \"{path}\""));
+            match commit {
+                Some(commit) => e.at(commit),
+                None => e,
+            }
+        }
+        e => Error::new(Code::InvalidPath, e.to_string()),
+    }
+}
+
+impl App {
+    /// The name and address that commits carry: the hub's own, so that no private e-mail address enters history.
+    pub(crate) async fn author(&self, user: Option<i64>) -> Result<(String, String)> {
+        let host = self.base_url().split("://").nth(1).unwrap_or("localhost");
+        let host = host.split(['/', ':']).next().unwrap_or("localhost");
+        let name = match user {
+            None => "haina".to_owned(),
+            Some(id) => {
+                let mut s = self.db().read().await?;
+                let user = haina_db::people::find_user_by_id(&mut s, id).await?;
+                user.ok_or_else(|| Error::new(Code::Forbidden, "This account no longer exists."))?.name.to_string()
+            }
+        };
+        let email = format!("{name}@users.noreply.{host}");
+        Ok((name, email))
+    }
+}

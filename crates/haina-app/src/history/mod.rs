@@ -1,0 +1,20 @@
+//! The history of repositories: revisions, trees, files, commits. Objects are git's own, kept in the database.
+
+mod commit;
+mod entry;
+mod log;
+mod objects;
+mod preupload;
+mod refs;
+mod revision;
+mod tree;
+
+pub use commit::{CommitDone, CommitHeader, CommitWriter};
+pub(crate) use commit::{NewCommit, Pending, REGULAR_BYTES_MAX};
+pub use entry::{Entry, EntryKind, LastCommit, Lfs};
+pub use log::LoggedCommit;
+pub use objects::State;
+pub use preupload::{PreuploadAnswer, PreuploadFile, UploadMode};
+pub use refs::{RefTarget, Refs};
+pub(crate) use revision::resolve;
+pub use tree::{TREE_PAGE_MAX, TreeOptions};

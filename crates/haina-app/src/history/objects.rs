@@ -1,0 +1,87 @@
+//! Reading git objects, through caches that need no invalidation: an object never changes, and every key carries the
+//! repository, so that membership stays the read barrier.
+
+use std::sync::Arc;
+
+use haina_db::git;
+use haina_git::{Commit, ObjectKind, Tree};
+use haina_types::{Error, Oid, Result};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use super::entry::Entry;
+use crate::App;
+
+/// Bytes of parsed trees kept.
+const TREE_CACHE_BYTES: u64 = 16 << 20;
+/// Paths kept, and the bytes that they may take.
+const ENTRY_CACHE_ITEMS: usize = 32_768;
+
+#[derive(Clone)]
+struct ByTreeSize;
+
+impl Weighter<(i64, Oid), Arc<Tree>> for ByTreeSize {
+    fn weight(&self, _key: &(i64, Oid), tree: &Arc<Tree>) -> u64 {
+        // The raw bytes and about as much again for the index over them.
+        2 * tree.raw().len() as u64 + 128
+    }
+}
+
+/// What the history use cases keep between requests.
+pub struct State {
+    trees: Cache<(i64, Oid), Arc<Tree>, ByTreeSize>,
+    /// (repository, commit, path) → what stands there; content state is looked up each time.
+    pub(super) entries: Cache<(i64, Oid, Box<str>), Arc<Entry>>,
+    pub(super) last_commits: Cache<(i64, Oid, Box<str>), Arc<super::log::FolderHistory>>,
+}
+
+impl State {
+    pub(crate) fn new() -> Self {
+        Self {
+            trees: Cache::with_weighter(4096, TREE_CACHE_BYTES, ByTreeSize),
+            entries: Cache::new(ENTRY_CACHE_ITEMS),
+            last_commits: Cache::new(256),
+        }
+    }
+}
+
+/// An object that history links to is not there: the database was damaged.
+fn missing(kind: ObjectKind, oid: &Oid) -> Error {
+    Error::internal(format!("{} {oid} is missing or damaged", kind.as_str()))
+}
+
+/// The raw bytes of an object of the given kind.
+pub(super) async fn load_raw(s: &mut haina_db::Session, repo: i64, kind: ObjectKind, oid: &Oid) -> Result<Vec<u8>> {
+    let found = git::find_object(s, repo, oid).await?.filter(|o| o.kind == i64::from(kind.number()));
+    let object = found.ok_or_else(|| missing(kind, oid))?;
+    haina_git::inflate(&object.z, object.size).map_err(Error::internal)
+}
+
+/// A commit.
+pub(super) async fn load_commit(s: &mut haina_db::Session, repo: i64, oid: &Oid) -> Result<Commit> {
+    let raw = load_raw(s, repo, ObjectKind::Commit, oid).await?;
+    Commit::parse(&raw).map_err(Error::internal)
+}
+
+impl App {
+    /// A tree, from the cache or the database.
+    pub(super) async fn load_tree(&self, s: &mut haina_db::Session, repo: i64, oid: &Oid) -> Result<Arc<Tree>> {
+        if *oid == haina_git::EMPTY_TREE {
+            return Tree::parse(Vec::new()).map(Arc::new).map_err(Error::internal);
+        }
+        let key = (repo, *oid);
+        if let Some(tree) = self.history().trees.get(&key) {
+            return Ok(tree);
+        }
+        let raw = load_raw(s, repo, ObjectKind::Tree, oid).await?;
+        let tree = Arc::new(Tree::parse(raw).map_err(Error::internal)?);
+        self.history().trees.insert(key, tree.clone());
+        Ok(tree)
+    }
+
+    /// The tree of a commit.
+    pub(super) async fn tree_of(&self, s: &mut haina_db::Session, repo: i64, commit: &Oid) -> Result<Oid> {
+        let found = git::find_commit(s, repo, commit).await?;
+        Ok(found.ok_or_else(|| missing(ObjectKind::Commit, commit))?.tree)
+    }
+}

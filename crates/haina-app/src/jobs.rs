@@ -1,0 +1,165 @@
+//! Background work: jobs are rows, enqueued on the transaction that makes them necessary, and done at least once.
+
+use std::time::Duration;
+
+use haina_db::jobs;
+use haina_types::{Error, Result, XetHash};
+use serde::Deserialize;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::{App, content};
+
+/// How often the queue is looked at when nothing is known to be in it.
+const IDLE: Duration = Duration::from_millis(500);
+/// How long a worker may take for one job before another may try it.
+const LEASE: Duration = Duration::from_secs(15 * 60);
+/// How often counts of downloads are written.
+const FLUSH: Duration = Duration::from_secs(10);
+
+/// How often what has ended is tidied away.
+const TIDY: Duration = Duration::from_secs(3600);
+/// How long a finished job's row is kept, in seconds.
+const FINISHED_SECONDS: i64 = 7 * 86_400;
+
+const KINDS: &[&str] = &["repo.facts", content::VERIFY_JOB];
+
+/// The workers of this process.
+pub struct Jobs {
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Jobs {
+    /// Lets running jobs end, and takes no new ones.
+    pub async fn stop(self) {
+        // Nobody listening means that the workers ended already.
+        self.stop.send_replace(true);
+        for task in self.tasks {
+            if let Err(e) = task.await {
+                tracing::error!(error = %e, "a worker ended badly");
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct OfRepo {
+    repo: i64,
+}
+
+#[derive(Deserialize)]
+struct OfFile {
+    file: XetHash,
+}
+
+impl App {
+    /// Starts this process's workers.
+    pub fn start_jobs(&self) -> Jobs {
+        let (stop, stopped) = watch::channel(false);
+        let worker = tokio::spawn(work(self.clone(), stopped.clone()));
+        let flusher = tokio::spawn(flush(self.clone(), stopped.clone()));
+        let tidier = tokio::spawn(tidy(self.clone(), stopped));
+        Jobs { stop, tasks: vec![worker, flusher, tidier] }
+    }
+
+    async fn run_job(&self, job: &jobs::Job) -> Result<()> {
+        match job.kind.as_str() {
+            "repo.facts" => {
+                let of = OfRepo::deserialize(&job.payload).map_err(Error::internal)?;
+                self.refresh_facts(of.repo).await
+            }
+            content::VERIFY_JOB => {
+                let of = OfFile::deserialize(&job.payload).map_err(Error::internal)?;
+                self.verify_claim(&of.file).await
+            }
+            other => Err(Error::internal(format!("no worker knows jobs of kind '{other}'"))),
+        }
+    }
+
+    async fn has_due_job(&self) -> Result<bool> {
+        let mut s = self.db().read().await?;
+        Ok(jobs::next_run(&mut s, KINDS).await?.is_some_and(|at| at <= self.now()))
+    }
+
+    /// Runs the next job that is due; `false` when there is none.
+    pub(crate) async fn next_job(&self) -> Result<bool> {
+        let now = self.now();
+        let mut tx = self.db().begin().await?;
+        let Some(job) = jobs::claim(&mut tx, KINDS, now, LEASE, 1).await?.pop() else { return Ok(false) };
+        tx.commit().await?;
+        let outcome = self.run_job(&job).await;
+        let mut tx = self.db().begin().await?;
+        match outcome {
+            Ok(()) => {
+                jobs::finish(&mut tx, &job, self.now()).await?;
+            }
+            Err(e) => {
+                tracing::warn!(job = job.id, kind = job.kind, error = ?e, "a job failed and will be tried again");
+                jobs::fail(&mut tx, &job, self.now(), &format!("{e:?}")).await?;
+            }
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+async fn work(app: App, mut stopped: watch::Receiver<bool>) {
+    while !*stopped.borrow() {
+        // Looked at with a plain read first: an idle hub writes nothing.
+        let due = match app.has_due_job().await {
+            Ok(true) => app.next_job().await,
+            other => other,
+        };
+        match due {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(e) => tracing::error!(error = ?e, "the job queue could not be read"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(IDLE) => {}
+            changed = stopped.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+async fn flush(app: App, mut stopped: watch::Receiver<bool>) {
+    loop {
+        let last = tokio::select! {
+            () = tokio::time::sleep(FLUSH) => false,
+            _ = stopped.changed() => true,
+        };
+        if let Err(e) = app.flush_downloads().await {
+            tracing::error!(error = ?e, "counts of downloads could not be written");
+        }
+        if let Err(e) = app.flush_kept().await {
+            tracing::error!(error = ?e, "what clients were told of could not be noted");
+        }
+        if last {
+            return;
+        }
+    }
+}
+
+async fn tidy(app: App, mut stopped: watch::Receiver<bool>) {
+    loop {
+        if let Err(e) = app.tidy_once().await {
+            tracing::error!(error = ?e, "what has ended could not be tidied away");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(TIDY) => {}
+            _ = stopped.changed() => return,
+        }
+    }
+}
+
+impl App {
+    async fn tidy_once(&self) -> Result<()> {
+        self.expire_uploads().await?;
+        let now = self.now();
+        let mut tx = self.db().begin().await?;
+        jobs::delete_finished(&mut tx, now.plus_seconds(-FINISHED_SECONDS)).await?;
+        haina_db::people::delete_expired_sessions(&mut tx, now).await?;
+        Ok(tx.commit().await?)
+    }
+}

@@ -1,0 +1,22 @@
+//! People and their keys: accounts, organizations, tokens, sessions, invitations.
+
+mod accounts;
+mod orgs;
+mod password;
+mod profile;
+mod sessions;
+mod tokens;
+
+pub use accounts::{NewUser, SignUp, Signup};
+pub use orgs::NewOrg;
+pub use profile::{Identity, Membership, Profile};
+pub use sessions::NewSession;
+pub use tokens::{NewToken, TokenSummary};
+
+use sha2::{Digest, Sha256};
+
+/// How a secret is kept: only its SHA-256. Our secrets have at least 190 bits of entropy, so no salt or
+/// slow hash is needed; passwords, which have not, go through Argon2.
+pub(crate) fn secret_hash(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
+}

@@ -1,0 +1,23 @@
+//! Deleting a repository.
+
+use haina_db::repos;
+use haina_types::Result;
+use serde_json::json;
+
+use crate::App;
+use crate::content;
+use crate::gate::AdminAccess;
+
+impl App {
+    /// Deletes a repository with its history. Its events stay; content that nothing else uses is left to collection.
+    pub async fn delete_repo(&self, access: &AdminAccess) -> Result<()> {
+        let repo = access.repo();
+        let mut tx = self.db().begin().await?;
+        content::forget_repo(&mut tx, repo.id).await?;
+        repos::delete_repo(&mut tx, repo.id).await?;
+        let data = json!({"kind": repo.kind, "name": repo.path().to_string()});
+        self.append(&mut tx, access.actor(), "repo.delete", Some(repo.id), Some(repo.namespace.id), data).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,29 @@
+//! Repositories: making, finding, describing, deleting.
+
+mod create;
+mod delete;
+mod facts;
+mod info;
+mod list;
+
+pub use create::{CreatedRepo, NewRepo};
+pub use haina_db::repos::Repo;
+pub use info::{Facts, RepoInfo};
+pub use list::{ListQuery, ListSort, RepoSummary};
+
+use std::sync::Arc;
+
+use haina_types::{Oid, Timestamp};
+use quick_cache::sync::Cache;
+
+/// What the repository use cases keep between requests; every key changes when its value does.
+pub struct State {
+    facts: Cache<(i64, Timestamp, Oid), Arc<Facts>>,
+    files: Cache<(i64, Oid), Arc<Vec<crate::history::Entry>>>,
+}
+
+impl State {
+    pub(crate) fn new() -> Self {
+        Self { facts: Cache::new(4096), files: Cache::new(256) }
+    }
+}

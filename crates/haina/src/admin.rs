@@ -1,0 +1,199 @@
+//! `haina admin …`: what the operator does at the command line. Works beside a running hub.
+
+use clap::{Args, Subcommand, ValueEnum};
+use haina_app::people::{NewOrg, NewUser, Signup};
+use haina_types::{OrgRole, Slug, TokenRole};
+
+use crate::{Store, print, say};
+
+/// Manage people, organizations and tokens.
+#[derive(Args)]
+pub struct Admin {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// People.
+    #[command(subcommand)]
+    User(User),
+    /// Access tokens.
+    #[command(subcommand)]
+    Token(Token),
+    /// Organizations.
+    #[command(subcommand)]
+    Org(Org),
+    /// Who may make an account.
+    Signup {
+        #[command(flatten)]
+        store: Store,
+        /// The new setting; prints the present one when absent.
+        mode: Option<SignupMode>,
+    },
+    /// Make an invitation: prints its link's secret.
+    Invite {
+        #[command(flatten)]
+        store: Store,
+        /// Whom it is for.
+        #[arg(long)]
+        email: Option<String>,
+        /// How many days it works.
+        #[arg(long, default_value_t = 14)]
+        days: i64,
+    },
+}
+
+#[derive(Subcommand)]
+enum User {
+    /// Make a user.
+    Add {
+        /// The user name, also the namespace of the user's repositories.
+        name: Slug,
+        /// The name for people.
+        #[arg(long, value_name = "F")]
+        full_name: Option<String>,
+        /// The e-mail address.
+        #[arg(long, value_name = "E")]
+        email: Option<String>,
+        /// Administers the site.
+        #[arg(long)]
+        admin: bool,
+        #[command(flatten)]
+        store: Store,
+    },
+}
+
+#[derive(Subcommand)]
+enum Token {
+    /// Make a token: prints it, alone, on standard output. It is not shown again.
+    Add {
+        /// Whose it is.
+        user: Slug,
+        /// What it may do.
+        #[arg(long)]
+        role: Power,
+        /// The owner's name for it.
+        #[arg(long, default_value = "command line")]
+        name: String,
+        #[command(flatten)]
+        store: Store,
+    },
+}
+
+#[derive(Subcommand)]
+enum Org {
+    /// Make an organization.
+    Add {
+        /// The name, also the namespace of its repositories.
+        name: Slug,
+        /// The user who becomes its first administrator.
+        #[arg(long, value_name = "USER")]
+        owner: Slug,
+        /// The name for people.
+        #[arg(long, value_name = "F")]
+        full_name: Option<String>,
+        #[command(flatten)]
+        store: Store,
+    },
+    /// Make a user a member, or change their role.
+    Member {
+        /// The organization.
+        org: Slug,
+        /// The user.
+        user: Slug,
+        /// The role.
+        #[arg(long)]
+        role: Role,
+        #[command(flatten)]
+        store: Store,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Power {
+    /// Everything the user may read.
+    Read,
+    /// Everything the user may do.
+    Write,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Role {
+    /// Sees private repositories.
+    Read,
+    /// Also creates repositories, and writes to those.
+    Contributor,
+    /// Also writes to every repository.
+    Write,
+    /// Also manages members and settings.
+    Admin,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum SignupMode {
+    /// Anyone.
+    Open,
+    /// Anyone with an invitation.
+    Invite,
+    /// Only the operator.
+    Closed,
+}
+
+impl Admin {
+    /// Does it.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self.what {
+            What::User(User::Add { name, full_name, email, admin, store }) => {
+                let app = store.open("http://localhost").await?;
+                app.add_user(NewUser { name: name.clone(), full_name, email, admin }).await?;
+                say(&format!("Made {} {name}.", if admin { "administrator" } else { "user" }));
+            }
+            What::Token(Token::Add { user, role, name, store }) => {
+                let app = store.open_existing().await?;
+                let role = match role {
+                    Power::Read => TokenRole::Read,
+                    Power::Write => TokenRole::Write,
+                };
+                print(&app.add_token(&user, &name, role).await?.secret);
+            }
+            What::Org(Org::Add { name, owner, full_name, store }) => {
+                let app = store.open_existing().await?;
+                app.add_org(NewOrg { name: name.clone(), full_name, owner }).await?;
+                say(&format!("Made organization {name}."));
+            }
+            What::Org(Org::Member { org, user, role, store }) => {
+                let app = store.open_existing().await?;
+                let role = match role {
+                    Role::Read => OrgRole::Read,
+                    Role::Contributor => OrgRole::Contributor,
+                    Role::Write => OrgRole::Write,
+                    Role::Admin => OrgRole::Admin,
+                };
+                app.set_member(&org, &user, role).await?;
+                say(&format!("{user} is now {} of {org}.", role.as_str()));
+            }
+            What::Signup { store, mode } => {
+                let app = store.open_existing().await?;
+                if let Some(mode) = mode {
+                    let mode = match mode {
+                        SignupMode::Open => Signup::Open,
+                        SignupMode::Invite => Signup::Invite,
+                        SignupMode::Closed => Signup::Closed,
+                    };
+                    app.set_signup_mode(mode).await?;
+                }
+                print(match app.signup_mode().await? {
+                    Signup::Open => "open",
+                    Signup::Invite => "invite",
+                    Signup::Closed => "closed",
+                });
+            }
+            What::Invite { store, email, days } => {
+                let app = store.open_existing().await?;
+                print(&app.invite(email.as_deref(), days).await?);
+            }
+        }
+        Ok(())
+    }
+}
