@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use haina_types::RepoKind;
 
-use crate::pattern::{COST_MAX, Pattern, relative};
+use crate::pattern::{COST_MAX, Pattern, RULES_MAX, relative};
 
 /// The `.gitattributes` of a fresh repository, whatever its kind.
 pub const DEFAULT_GITATTRIBUTES: &str = include_str!("../data/gitattributes");
@@ -165,7 +165,7 @@ impl Attributes {
             // git forbids negative patterns here.
             let (false, Some(states)) = (pattern.negative, parse_states(rest)) else { continue };
             self.cost += pattern.cost();
-            if self.cost > COST_MAX {
+            if self.cost > COST_MAX || rules.len() == RULES_MAX {
                 break;
             }
             rules.push((pattern, states));

@@ -65,12 +65,15 @@ fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
 
 /// The files that differ between two trees (`None`: no tree), at most `limit` of them. Folders of one id are not
 /// looked into; a submodule counts as a file.
-pub async fn diff_trees<E>(
+pub async fn diff_trees<E, Fut>(
     old: Option<Oid>,
     new: Option<Oid>,
     limit: usize,
-    load: impl AsyncFn(Oid) -> Result<Arc<Tree>, E>,
-) -> Result<Diff, E> {
+    load: impl Fn(Oid) -> Fut,
+) -> Result<Diff, E>
+where
+    Fut: Future<Output = Result<Arc<Tree>, E>>,
+{
     let mut out = Diff::default();
     let real = |oid: Option<Oid>| oid.filter(|oid| *oid != EMPTY_TREE);
     let mut work = vec![(Vec::new(), real(old), real(new))];
@@ -125,11 +128,10 @@ pub async fn diff_trees<E>(
 }
 
 /// What stands at a path of a tree.
-pub async fn find_entry<E>(
-    root: Oid,
-    path: &FilePath,
-    load: impl AsyncFn(Oid) -> Result<Arc<Tree>, E>,
-) -> Result<Option<(Mode, Oid)>, E> {
+pub async fn find_entry<E, Fut>(root: Oid, path: &FilePath, load: impl Fn(Oid) -> Fut) -> Result<Option<(Mode, Oid)>, E>
+where
+    Fut: Future<Output = Result<Arc<Tree>, E>>,
+{
     let mut at = (Mode::Tree, root);
     for segment in path.segments() {
         if !at.0.is_tree() || at.1 == EMPTY_TREE {

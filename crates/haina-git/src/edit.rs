@@ -127,7 +127,11 @@ fn join(folder: &str, name: &str) -> String {
     if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
 }
 
-impl<E, F: AsyncFn(Oid) -> Result<Arc<Tree>, E>> Overlay<F> {
+impl<E, F, Fut> Overlay<F>
+where
+    F: Fn(Oid) -> Fut,
+    Fut: Future<Output = Result<Arc<Tree>, E>>,
+{
     /// Makes sure that a folder's tree and the slot of one name are there.
     async fn visit(&mut self, at: usize, name: &str) -> Result<(), EditError<E>> {
         if let (None, Some(base)) = (&self.folders[at].tree, self.folders[at].base) {
@@ -272,11 +276,16 @@ fn write(folder: &Folder, built: &[Option<Oid>]) -> Option<(Option<Oid>, Vec<u8>
 /// The last writer of a path wins; a later operation sees what earlier ones did. A file may take the place of a
 /// folder, and a folder that of a file, if the commit also deletes what was there, before or after. Folders that
 /// become empty vanish. `load` is called once for every existing folder on a touched path.
-pub async fn edit<E>(
+///
+/// (`AsyncFn` would read better, but a future over one is not `Send` when the loader borrows, and handlers need that.)
+pub async fn edit<E, Fut>(
     root: Option<Oid>,
     ops: impl IntoIterator<Item = Edit>,
-    load: impl AsyncFn(Oid) -> Result<Arc<Tree>, E>,
-) -> Result<EditResult, EditError<E>> {
+    load: impl Fn(Oid) -> Fut,
+) -> Result<EditResult, EditError<E>>
+where
+    Fut: Future<Output = Result<Arc<Tree>, E>>,
+{
     // The empty tree need not be stored anywhere.
     let base = root.filter(|oid| *oid != EMPTY_TREE);
     let mut overlay = Overlay { folders: vec![Folder::new(base, String::new())], load };

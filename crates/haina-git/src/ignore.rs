@@ -1,6 +1,6 @@
 //! `.gitignore`: which paths git would not add.
 
-use crate::pattern::{COST_MAX, Pattern, relative};
+use crate::pattern::{COST_MAX, Pattern, RULES_MAX, relative};
 
 /// The rules of one or more `.gitignore` files of a tree.
 #[derive(Debug, Clone, Default)]
@@ -56,7 +56,7 @@ impl Ignore {
             }
             let rule = Pattern::parse(line);
             self.cost += rule.cost();
-            if self.cost > COST_MAX {
+            if self.cost > COST_MAX || rules.len() == RULES_MAX {
                 break;
             }
             rules.push(rule);

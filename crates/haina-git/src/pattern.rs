@@ -253,7 +253,7 @@ impl Pattern {
 
     /// The steps that one comparison may take for each byte of a path.
     pub(crate) fn cost(&self) -> usize {
-        if let How::Wild(wild) = &self.how { wild.steps.len() } else { 1 }
+        if let How::Wild(wild) = &self.how { wild.steps.len() } else { 0 }
     }
 
     /// Whether it matches a path relative to the folder of the pattern's file.
@@ -274,9 +274,11 @@ impl Pattern {
     }
 }
 
-/// The most steps that all patterns of a set may take for each byte of a path; further wildcards are not applied.
-/// Ordinary files have a hundredth of it.
-pub(crate) const COST_MAX: usize = 1 << 15;
+/// The most steps that all patterns of a set may take for each byte of a path; what follows is not applied.
+/// Ordinary files have a hundredth of it: names and `*.ending` cost nothing.
+pub(crate) const COST_MAX: usize = 1 << 13;
+/// The most patterns of a set.
+pub(crate) const RULES_MAX: usize = 20_000;
 
 /// A path relative to a folder, if it lies in it.
 pub(crate) fn relative<'a>(path: &'a [u8], base: &[u8]) -> Option<&'a [u8]> {
