@@ -31,12 +31,14 @@ enum State {
 }
 
 type States = Vec<(Vec<u8>, State)>;
+/// Of one file, in its order.
+type Rules = Vec<(Pattern, States)>;
 
 /// The rules of one or more `.gitattributes` files of a tree.
 #[derive(Debug, Clone)]
 pub struct Attributes {
     /// Folder and rules of each file.
-    files: Vec<(Vec<u8>, Vec<(Pattern, States)>)>,
+    files: Vec<(Vec<u8>, Rules)>,
     macros: HashMap<Vec<u8>, States>,
     cost: usize,
 }

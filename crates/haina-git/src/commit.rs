@@ -137,6 +137,9 @@ impl Signature {
     }
 }
 
+/// A further header: its key, and its value with continuation lines joined by `\n`.
+pub type ExtraHeader = (Vec<u8>, Vec<u8>);
+
 /// A version of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
@@ -148,8 +151,8 @@ pub struct Commit {
     pub author: Signature,
     /// Who recorded it.
     pub committer: Signature,
-    /// Further headers in their order (`encoding`, `gpgsig`, `mergetag`, …), continuation lines joined by `\n`.
-    pub extra: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Further headers in their order (`encoding`, `gpgsig`, `mergetag`, …).
+    pub extra: Vec<ExtraHeader>,
     /// The message, mostly UTF-8.
     pub message: Vec<u8>,
 }
@@ -176,7 +179,7 @@ impl<'a> Headers<'a> {
     }
 
     /// The next header, its continuation lines included; `None` at the end.
-    fn next(&mut self) -> Result<Option<(&'a [u8], Vec<u8>)>, CommitError> {
+    fn next(&mut self) -> Result<Option<ExtraHeader>, CommitError> {
         if matches!(self.rest.first(), None | Some(b'\n')) {
             return Ok(None);
         }
@@ -190,7 +193,7 @@ impl<'a> Headers<'a> {
             value.push(b'\n');
             value.extend_from_slice(&self.line()?[1..]);
         }
-        Ok(Some((&line[..space], value)))
+        Ok(Some((line[..space].to_vec(), value)))
     }
 
     /// The next header if it is this one; a single line.
@@ -205,13 +208,13 @@ impl<'a> Headers<'a> {
         self.take(key)?.ok_or(CommitError::Header(key))
     }
 
-    fn extra(&mut self, known: &[&'static str]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, CommitError> {
+    fn extra(&mut self, known: &[&'static str]) -> Result<Vec<ExtraHeader>, CommitError> {
         let mut extra = Vec::new();
         while let Some((key, value)) = self.next()? {
-            if let Some(again) = known.iter().find(|k| k.as_bytes() == key) {
+            if let Some(again) = known.iter().find(|k| k.as_bytes() == key.as_slice()) {
                 return Err(CommitError::Header(again));
             }
-            extra.push((key.to_vec(), value));
+            extra.push((key, value));
         }
         Ok(extra)
     }
@@ -249,7 +252,7 @@ fn write_header(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     out.push(b'\n');
 }
 
-fn write_extra(out: &mut Vec<u8>, extra: &[(Vec<u8>, Vec<u8>)]) {
+fn write_extra(out: &mut Vec<u8>, extra: &[ExtraHeader]) {
     for (key, value) in extra {
         write_header(out, key, value);
     }
@@ -337,7 +340,7 @@ pub struct Tag {
     /// Who tagged; old tags do not say.
     pub tagger: Option<Signature>,
     /// Further headers, as of [`Commit::extra`].
-    pub extra: Vec<(Vec<u8>, Vec<u8>)>,
+    pub extra: Vec<ExtraHeader>,
     /// The message; a signature may be part of it.
     pub message: Vec<u8>,
 }

@@ -18,7 +18,7 @@ mod text;
 mod tree;
 
 pub use attributes::{Attributes, DEFAULT_GITATTRIBUTES, default_gitattributes};
-pub use commit::{COMMIT_BYTES_MAX, Commit, CommitError, Signature, Tag, Zone};
+pub use commit::{COMMIT_BYTES_MAX, Commit, CommitError, ExtraHeader, Signature, Tag, Zone};
 pub use diff::{Change, ChangeKind, Diff, diff_trees, find_entry};
 pub use edit::{Edit, EditError, EditResult, TREE_BYTES_MAX, edit};
 pub use ignore::Ignore;

@@ -156,9 +156,10 @@ impl Wild {
     }
 
     /// Enters a step, and those that may follow it without a byte.
-    fn enter(&self, set: &mut [bool], mut at: usize) {
-        loop {
-            set[at] = true;
+    fn enter(&self, set: &mut [At], mut at: usize) {
+        // What was entered already has been followed already.
+        while set[at] != At::Entered {
+            set[at] = At::Entered;
             match self.steps.get(at) {
                 Some(Step::Star | Step::StarStar | Step::Folders) => at += 1,
                 _ => break,
@@ -169,12 +170,12 @@ impl Wild {
     fn matches(&self, text: &[u8]) -> bool {
         // The set of steps that may come next: no pattern can make it explode.
         let end = self.steps.len();
-        let (mut now, mut next) = (vec![false; end + 1], vec![false; end + 1]);
+        let (mut now, mut next) = (vec![At::No; end + 1], vec![At::No; end + 1]);
         self.enter(&mut now, 0);
         for c in text {
-            next.fill(false);
+            next.fill(At::No);
             let mut alive = false;
-            for (i, step) in self.steps.iter().enumerate().filter(|(i, _)| now[*i]) {
+            for (i, step) in self.steps.iter().enumerate().filter(|(i, _)| now[*i] != At::No) {
                 let to = match step {
                     Step::Byte(b) => (b == c).then_some(i + 1),
                     Step::Any => (*c != b'/').then_some(i + 1),
@@ -182,8 +183,9 @@ impl Wild {
                     Step::Star => (*c != b'/').then_some(i),
                     Step::StarStar => Some(i),
                     Step::Folders => {
-                        // Within a folder's name it cannot be left.
-                        next[i] = true;
+                        if next[i] == At::No {
+                            next[i] = At::Within;
+                        }
                         alive = true;
                         (*c == b'/').then_some(i + 1)
                     }
@@ -198,8 +200,17 @@ impl Wild {
             }
             std::mem::swap(&mut now, &mut next);
         }
-        now[end]
+        now[end] != At::No
     }
+}
+
+/// Whether matching may be at a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    No,
+    /// Within a folder's name of `**/`, which cannot be left here.
+    Within,
+    Entered,
 }
 
 /// How a pattern is compared.

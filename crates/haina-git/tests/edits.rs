@@ -1,4 +1,5 @@
 //! Edits and differences of trees against real git.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
 

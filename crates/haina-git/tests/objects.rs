@@ -1,4 +1,5 @@
 //! Objects against real git: ids, loose objects, commits, tags, trees and what fsck says of them.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Attributes and ignore rules against `git check-attr` and `git check-ignore`.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
 
