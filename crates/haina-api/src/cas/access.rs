@@ -18,6 +18,12 @@ pub struct Writes(pub CasWrite);
 /// The hash at the end of the path.
 pub struct Hash(pub XetHash);
 
+/// The segment of the path that names the store.
+pub struct Store(pub String);
+
+/// The segment before a hash.
+pub struct Prefix(pub String);
+
 async fn params(parts: &mut Parts, app: &App) -> Result<RawPathParams, ApiError> {
     RawPathParams::from_request_parts(parts, app)
         .await
@@ -62,6 +68,20 @@ impl FromRequestParts<App> for Hash {
         Ok(Self(parse_hash(param(&params, "hash"))?))
     }
 }
+
+macro_rules! segment {
+    ($type:ident, $name:literal) => {
+        impl FromRequestParts<App> for $type {
+            type Rejection = ApiError;
+
+            async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+                Ok(Self(param(&params(parts, app).await?, $name).to_owned()))
+            }
+        }
+    };
+}
+segment!(Store, "store");
+segment!(Prefix, "prefix");
 
 /// A hash of the protocol.
 pub fn parse_hash(text: &str) -> Result<XetHash, ApiError> {

@@ -1,12 +1,12 @@
 //! `GET /v1/chunks/{prefix}/{hash}`: is this chunk stored already?
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use haina_app::App;
 use haina_types::{Code, Error};
 use http::{HeaderValue, header};
 
-use super::access::{Hash, Reads};
+use super::access::{Hash, Prefix, Reads};
 use crate::error::{ApiError, ErrorBody, Result};
 
 /// Where a chunk is stored: a shard with keyed chunk hashes.
@@ -20,7 +20,7 @@ use crate::error::{ApiError, ErrorBody, Result};
 pub async fn find(
     State(app): State<App>,
     Reads(access): Reads,
-    Path((_, _, prefix, _)): Path<(String, String, String, String)>,
+    Prefix(prefix): Prefix,
     Hash(chunk): Hash,
 ) -> Result<Response> {
     let known = matches!(prefix.as_str(), "default" | "default-merkledb");

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 
 use super::access::{Hash, Reads, Writes};
-use super::body::{declared, upload};
+use super::body;
 use crate::error::{ErrorBody, Result};
 
 /// What became of a xorb.
@@ -29,21 +29,31 @@ pub struct XorbUploaded {
         (status = 400, body = ErrorBody, description = "Not what its hash says, or malformed"),
         (status = 401, body = ErrorBody), (status = 403, body = ErrorBody),
         (status = 413, body = ErrorBody)))]
-pub async fn upload_xorb(
+pub async fn upload(
     State(app): State<App>,
     access: Result<Writes>,
     hash: Result<Hash>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<XorbUploaded>> {
-    let declared = declared(&headers);
-    if declared.is_some_and(|n| n > XORB_BODY_BYTES_MAX) {
-        return app_too_large(&app, access?, hash?, declared).await;
-    }
-    let was_inserted = upload(body, XORB_BODY_BYTES_MAX, async |body| {
+    let was_inserted = body::upload(&headers, body, XORB_BODY_BYTES_MAX, async |declared, body| {
         let (Writes(access), Hash(hash)) = (access.map_err(|e| e.0)?, hash.map_err(|e| e.0)?);
         app.store_xorb(&access, &hash, declared, body).await
     })
     .await?;
     Ok(Json(XorbUploaded { was_inserted }))
+}
+
+/// The serialized length of a xorb.
+#[utoipa::path(head, path = "/xet/{store}/{domain}/v1/xorbs/default/{hash}", tag = "content",
+    params(("store" = String, Path), ("domain" = String, Path), ("hash" = String, Path)),
+    responses((status = 200, description = "Its length is in Content-Length"), (status = 404, body = ErrorBody)))]
+pub async fn size(State(app): State<App>, Reads(access): Reads, Hash(hash): Hash) -> Result<Response> {
+    let size = app.cas_xorb_size(&access, &hash).await?;
+    Ok(length_only(size))
+}
+
+/// The answer to a HEAD request.
+pub fn length_only(bytes: u64) -> Response {
+    ([(header::CONTENT_LENGTH, HeaderValue::from(bytes))], ()).into_response()
 }
