@@ -54,7 +54,8 @@ fn noise(len: usize) -> Vec<u8> {
 
 fn text(len: usize) -> Vec<u8> {
     let random = noise(len / 4 + 64);
-    let words: Vec<String> = (0..4096).map(|i| format!("{}{} ", ["ga", "ku", "ren", "shi"][i % 4], i * i % 977)).collect();
+    let words: Vec<String> =
+        (0..4096).map(|i| format!("{}{} ", ["ga", "ku", "ren", "shi"][i % 4], i * i % 977)).collect();
     let pick = random.chunks_exact(2).flat_map(|b| words[usize::from(u16::from_le_bytes([b[0], b[1]]) % 4096)].bytes());
     let mut out: Vec<u8> = pick.take(len).collect();
     out.resize(len, b'.');
@@ -84,7 +85,8 @@ impl XorbSource for Known {
 fn main() {
     let mut args = std::env::args().skip(1);
     let len = args.next().map_or(256, |a| a.parse::<usize>().unwrap()) << 20;
-    let folder = args.next().map_or_else(std::env::temp_dir, Into::into).join(format!("haina-speed-{}", std::process::id()));
+    let folder =
+        args.next().map_or_else(std::env::temp_dir, Into::into).join(format!("haina-speed-{}", std::process::id()));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let objects: Arc<dyn Objects> = Arc::new(FileObjects::open(&folder).unwrap());
 

@@ -57,11 +57,7 @@ pub enum Fault {
 }
 
 /// Checks one stored xorb. `Ok(None)` if nothing is wrong, `Err` if it could not be checked.
-pub async fn verify_object(
-    objects: &dyn Objects,
-    xorb: &StoredXorb,
-    level: Level,
-) -> Result<Option<Fault>, CasError> {
+pub async fn verify_object(objects: &dyn Objects, xorb: &StoredXorb, level: Level) -> Result<Option<Fault>, CasError> {
     let key = xorb.key();
     let Some(actual) = objects.len(&key).await? else { return Ok(Some(Fault::Missing)) };
     if actual != xorb.len {

@@ -126,11 +126,13 @@ impl Packer {
         self.size += len;
         let is_first = self.first.is_none();
         self.first.get_or_insert(hash);
-        if (is_first || dedup::is_eligible(&hash)) && !self.known.contains_key(&hash)
-            && let Some((xorb, index)) = self.lookup.find(&hash) {
-                self.make_room(index.chunk_count() as usize);
-                self.known.extend((0..).zip(index.hashes()).map(|(i, h)| (h, (Home::Stored(xorb), i))));
-            }
+        if (is_first || dedup::is_eligible(&hash))
+            && !self.known.contains_key(&hash)
+            && let Some((xorb, index)) = self.lookup.find(&hash)
+        {
+            self.make_room(index.chunk_count() as usize);
+            self.known.extend((0..).zip(index.hashes()).map(|(i, h)| (h, (Home::Stored(xorb), i))));
+        }
         let (home, i) = match self.known.get(&hash) {
             Some(place) => *place,
             None => self.append(hash, raw, out)?,

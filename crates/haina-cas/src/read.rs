@@ -403,9 +403,7 @@ fn decode_piece(
         let mut rest = buffer.as_mut();
         for (i, (header, payload)) in (first..).zip(&run) {
             let (now, after) = rest.split_at_mut(header.raw_len as usize);
-            DECODER
-                .with_borrow_mut(|d| d.decode_into(header, payload, now))
-                .map_err(|e| corrupt(i, &e))?;
+            DECODER.with_borrow_mut(|d| d.decode_into(header, payload, now)).map_err(|e| corrupt(i, &e))?;
             verify(i, now)?;
             rest = after;
         }

@@ -209,9 +209,10 @@ struct TmpFile {
 impl Drop for TmpFile {
     fn drop(&mut self) {
         if !self.moved.load(Ordering::Acquire)
-            && let Err(e) = std::fs::remove_file(&self.path) {
-                tracing::warn!(path = %self.path.display(), error = %e, "cannot remove an abandoned upload");
-            }
+            && let Err(e) = std::fs::remove_file(&self.path)
+        {
+            tracing::warn!(path = %self.path.display(), error = %e, "cannot remove an abandoned upload");
+        }
     }
 }
 
