@@ -89,6 +89,15 @@ impl Db {
         }
     }
 
+    /// Bounds the SQLite file to this many pages of 4 KiB, or to what it has already, until it is closed; the bound
+    /// that holds. For disks that are shared, and for tests that fill one. PostgreSQL has its own means.
+    pub async fn set_pages_max(&self, pages: i64) -> Result<i64> {
+        match &self.0 {
+            Kind::Sqlite(db) => db.begin().await?.set_pages_max(pages),
+            Kind::Postgres(_) => Ok(i64::MAX),
+        }
+    }
+
     /// A session for reading. Every statement sees all that was acknowledged before it began. Hold one at a time, and
     /// not while waiting for something else than the database.
     pub async fn read(&self) -> Result<Session> {
@@ -162,6 +171,12 @@ impl Session {
 
     fn note<T>(&mut self, outcome: Result<T>) -> Result<T> {
         self.failed |= self.writes && outcome.is_err();
+        if matches!((&outcome, &self.backend), (Err(Error::Unavailable(_)), Backend::Postgres(_)))
+            && let Backend::Postgres(client) = std::mem::replace(&mut self.backend, Backend::Gone)
+        {
+            // Whatever is wrong with this connection, the next session must not get it.
+            drop(Object::take(client));
+        }
         outcome
     }
 

@@ -55,9 +55,9 @@ statements! {
                  else 'queued'
              end,
              finished_at = case
-                 when attempts >= attempts_max then $3
+                 when attempts >= attempts_max then cast($3 as bigint)
                  when exists (select 1 from job q where q.kind = job.kind and q.dedup_key = job.dedup_key
-                              and q.state = 'queued') then $3
+                              and q.state = 'queued') then cast($3 as bigint)
              end,
              run_at = $4, locked_until = null, last_error = $5
          where id = $1 and attempts = $2 and state = 'running'

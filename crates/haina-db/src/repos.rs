@@ -42,6 +42,7 @@ statements! {
     FIND_REPO_BY_ID = point(concat!(
         "select ", repo_columns!(), " from repo r join namespace n on n.id = r.ns_id where r.id = $1"
     ));
+    LIST_REPO_IDS = long("select id from repo where id > $1 order by id limit $2");
     FIND_REPO_BY_PUBLIC_ID = point(concat!(
         "select ", repo_columns!(), " from repo r join namespace n on n.id = r.ns_id where r.public_id = $1"
     ));
@@ -227,6 +228,11 @@ pub async fn find_repo_with_ref(
 /// By id.
 pub async fn find_repo_by_id(s: &mut Session, id: i64) -> Result<Option<Repo>> {
     s.opt(&FIND_REPO_BY_ID, &values![id]).await?.map(|r| Repo::from_row(&r)).transpose()
+}
+
+/// Ids above `after`, in order: for walks over all repositories.
+pub async fn list_repo_ids(s: &mut Session, after: i64, limit: usize) -> Result<Vec<i64>> {
+    s.rows(&LIST_REPO_IDS, &values![after, limit]).await?.iter().map(|r| r.int(0)).collect()
 }
 
 /// By the id that clients know.

@@ -310,6 +310,11 @@ impl Member {
         self.core.as_deref_mut().ok_or(Error::Aborted)
     }
 
+    pub(crate) fn set_pages_max(&mut self, pages: i64) -> Result<i64> {
+        let set = |c: &Connection| c.pragma_update_and_check(None, "max_page_count", pages, |r| r.get(0));
+        set(&self.core()?.conn).map_err(|e| Error::from_sqlite(e, "max_page_count"))
+    }
+
     /// Returns when the transaction is on the disk.
     pub(crate) async fn commit(mut self) -> Result<()> {
         let core = self.core()?;

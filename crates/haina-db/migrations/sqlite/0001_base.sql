@@ -51,7 +51,7 @@ create table token (
     last_used_at integer,
     revoked_at integer
 ) strict;
-create index token_user on token (user_id);
+create index token_of_user on token (user_id);
 
 create table session (
     id integer not null primary key autoincrement,
@@ -61,7 +61,7 @@ create table session (
     expires_at integer not null,
     last_seen_at integer not null
 ) strict;
-create index session_user on session (user_id);
+create index session_of_user on session (user_id);
 create index session_expiry on session (expires_at);
 
 create table invite (
