@@ -1,5 +1,7 @@
 //! One contract, two databases: every test of these modules runs on SQLite and on a real PostgreSQL.
 
+#![expect(clippy::unwrap_used, reason = "a failed step of a test is a failed test")]
+
 /// Runs each named `async fn(Hub)` on both databases.
 macro_rules! on_both {
     ($($name:ident),* $(,)?) => {
@@ -18,6 +20,7 @@ macro_rules! on_both {
     };
 }
 
+mod content;
 mod driver;
 mod git;
 mod group_commit;
