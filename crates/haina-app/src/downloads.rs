@@ -34,7 +34,9 @@ impl App {
         let mut tx = self.db().begin().await?;
         for (repo, count) in counts {
             // The repository may be gone by now; then there is nothing to count.
-            haina_db::repos::add_downloads(&mut tx, repo, day, count).await?;
+            if haina_db::git::lock_repo(&mut tx, repo).await? {
+                haina_db::repos::add_downloads(&mut tx, repo, day, count).await?;
+            }
         }
         tx.commit().await?;
         Ok(())

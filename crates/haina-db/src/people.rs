@@ -40,6 +40,7 @@ statements! {
         "select ", user_columns!(), " from account a join namespace n on n.id = a.user_id where a.email_fold = $1"
     ));
     COUNT_USERS = point("select count(*) from account");
+    HAS_ADMIN = point("select count(*) from account where is_admin = 1 and disabled_at is null");
     LIST_USERS = long(concat!(
         "select ", user_columns!(), " from account a join namespace n on n.id = a.user_id
          where a.user_id > $1 order by a.user_id limit $2"
@@ -252,6 +253,11 @@ pub async fn find_user_by_email(s: &mut Session, email: &str) -> Result<Option<U
 /// How many accounts there are.
 pub async fn count_users(s: &mut Session) -> Result<u64> {
     s.one(&COUNT_USERS, &[]).await?.size(0)
+}
+
+/// Whether anyone administers the site.
+pub async fn has_admin(s: &mut Session) -> Result<bool> {
+    Ok(s.one(&HAS_ADMIN, &[]).await?.size(0)? > 0)
 }
 
 /// Accounts in the order of their ids, after the id `after` (0 for the first page).

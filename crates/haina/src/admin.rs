@@ -46,6 +46,13 @@ enum What {
 
 #[derive(Subcommand)]
 enum User {
+    /// Give a user a new password and end their sessions: prints it, alone, on standard output.
+    Password {
+        /// The user.
+        name: Slug,
+        #[command(flatten)]
+        store: Store,
+    },
     /// Make a user.
     Add {
         /// The user name, also the namespace of the user's repositories.
@@ -148,6 +155,10 @@ impl Admin {
                 let app = store.open("http://localhost").await?;
                 app.add_user(NewUser { name: name.clone(), full_name, email, admin }).await?;
                 say(&format!("Made {} {name}.", if admin { "administrator" } else { "user" }));
+            }
+            What::User(User::Password { name, store }) => {
+                let app = store.open_existing().await?;
+                print(&app.reset_password(&name).await?);
             }
             What::Token(Token::Add { user, role, name, store }) => {
                 let app = store.open_existing().await?;

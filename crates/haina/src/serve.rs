@@ -59,7 +59,7 @@ impl Serve {
         let app = self.store.open(&url).await?;
         if let Some(secret) = app.open_setup().await? {
             say(&format!(
-                "\nThis hub has no user yet. Make its first administrator within 7 days, once, at\n\n    {url}/setup?token={secret}\n"
+                "\nThis hub has no administrator yet. Make the first one within 7 days, once, at\n\n    {url}/setup?token={secret}\n"
             ));
         }
         say(&format!("Haina is listening on http://{address} as {url}"));

@@ -90,9 +90,26 @@ impl App {
             created_at: self.now(),
         };
         let id = people::insert_user(&mut tx, &new).await.map_err(taken)?;
+        if user.admin {
+            // The hub has its administrator: the set-up link must not make another.
+            people::expire_setup_invites(&mut tx, self.now()).await?;
+        }
         self.append(&mut tx, None, "user.create", None, Some(id), json!({"name": user.name, "by": "operator"})).await?;
         tx.commit().await?;
         Ok(id)
+    }
+
+    /// Gives a user a new random password and ends their sessions (the operator's `haina admin user password`).
+    pub async fn reset_password(&self, user: &Slug) -> Result<String> {
+        let password = self.rng().alphanumeric(20);
+        let hash = password::hash(password.clone()).await?;
+        let mut tx = self.db().begin().await?;
+        let user = self.get_user(&mut tx, user).await?;
+        people::set_password(&mut tx, user.id, &hash).await?;
+        people::delete_sessions_of_user(&mut tx, user.id).await?;
+        self.append(&mut tx, None, "user.password", None, Some(user.id), json!({"by": "operator"})).await?;
+        tx.commit().await?;
+        Ok(password)
     }
 
     /// Who may make an account; open unless set otherwise.
@@ -151,12 +168,14 @@ impl App {
         self.join(form, purpose).await
     }
 
-    /// The secret of a new set-up link, if the hub has no user yet. Links made before stop working.
+    /// The secret of a new set-up link, if the hub has no administrator yet. Links made before stop working.
     pub async fn open_setup(&self) -> Result<Option<String>> {
-        let mut tx = self.db().begin().await?;
-        if people::count_users(&mut tx).await? > 0 {
+        let mut s = self.db().read().await?;
+        if people::has_admin(&mut s).await? {
             return Ok(None);
         }
+        drop(s);
+        let mut tx = self.db().begin().await?;
         let secret = self.rng().alphanumeric(40);
         let now = self.now();
         people::expire_setup_invites(&mut tx, now).await?;
