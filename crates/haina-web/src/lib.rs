@@ -1,1 +1,83 @@
 //! The pages of Haina, their messages and assets.
+//!
+//! One file for each page holds its view model and its handlers; the markup stands beside it in `templates/`, the
+//! words in `messages/`. Handlers ask the application for one thing and show it. Pages work without JavaScript, in
+//! three languages, and load nothing from elsewhere.
+//!
+//! [`router`] is all that the rest of Haina sees.
+
+mod address;
+mod assets;
+mod blob;
+mod commits;
+mod error;
+mod form;
+mod home;
+mod join;
+mod language;
+mod layout;
+mod list;
+mod locale;
+mod login;
+mod logout;
+mod messages;
+mod new;
+mod parts;
+mod profile;
+mod query;
+mod repo;
+mod target;
+mod tokens;
+mod tree;
+mod visit;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn;
+use axum::routing::{get, post};
+use haina_app::App;
+use haina_types::{Code, Error};
+
+/// Every page, and the page for what is not there as the fallback of the router.
+pub fn router() -> Router<App> {
+    let mut router = Router::new()
+        .route("/", get(home::get))
+        .route("/models", get(list::models))
+        .route("/datasets", get(list::datasets))
+        .route("/spaces", get(list::spaces))
+        .route("/login", get(login::get).post(login::post))
+        .route("/logout", get(logout::get).post(logout::post))
+        .route("/join", get(join::get).post(join::post))
+        .route("/setup", get(join::setup).post(join::complete_setup))
+        .route("/settings/tokens", get(tokens::get).post(tokens::post))
+        .route("/settings/tokens/revoke", post(tokens::revoke))
+        .route("/new", get(new::get).post(new::post))
+        .route("/new-dataset", get(new::dataset))
+        .route("/new-space", get(new::space))
+        .route("/language", get(language::get).post(language::post))
+        .route("/assets/{file}", get(assets::serve))
+        .route("/favicon.ico", get(assets::favicon))
+        .route("/{namespace}", get(profile::get));
+    for prefix in ["", "/datasets", "/spaces"] {
+        let repo = format!("{prefix}/{{namespace}}/{{name}}");
+        router = router
+            .route(&repo, get(repo::get))
+            .route(&format!("{repo}/tree/{{rev}}"), get(tree::get))
+            .route(&format!("{repo}/tree/{{rev}}/{{*path}}"), get(tree::get))
+            .route(&format!("{repo}/blob/{{rev}}/{{*path}}"), get(blob::get))
+            .route(&format!("{repo}/commits/{{rev}}"), get(commits::get));
+    }
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_found)
+        .layer(DefaultBodyLimit::max(form::FORM_BYTES_MAX))
+        .layer(from_fn(visit::frame))
+}
+
+/// The page for an address that nothing answers.
+async fn not_found(_: visit::Visit) -> visit::Answer {
+    Err(Error::new(Code::NotFound, "There is no such page.").into())
+}
+
+#[cfg(test)]
+mod samples;

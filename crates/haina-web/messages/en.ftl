@@ -1,0 +1,370 @@
+# English. Sentence case, "you", no contractions in errors; plurals by selector.
+
+## The frame of every page
+site-name = Haina
+brand = Haina
+site-tagline = Publish, find and use models and datasets
+site-about = Haina is a self-hosted community for open AI. The tools you know (hf, transformers, datasets, git) work once they point here.
+skip-to-content = Skip to content
+nav-main = Main
+nav-account = Account
+nav-menu = Menu
+menu = Menu
+footer = This site runs on Haina
+language = Language
+models = Models
+datasets = Datasets
+spaces = Spaces
+model = Model
+dataset = Dataset
+space = Space
+kernel = Kernel
+new = New
+sign-in = Sign in
+sign-out = Sign out
+sign-up = Sign up
+to-home = Go to the home page
+
+## Finding
+search = Search
+search-placeholder = Search models, datasets…
+search-models = Search models
+search-datasets = Search datasets
+search-spaces = Search spaces
+sort = Sort
+sort-updated = Recently updated
+sort-created = Newest
+sort-downloads = Most downloads
+sort-likes = Most likes
+apply = Apply
+active-filters = Active filters
+remove = Remove filter
+clear-all = Clear all
+quoted = “{ $text }”
+by-author = By { $name }
+list-no-result = Nothing matches these conditions. Remove one and try again.
+list-separator = {", "}
+pages = Pages
+first-page = First page
+next-page = Next page
+previous-page = Previous page
+page-position = Page { $page } of { $pages }
+none-models = There are no models yet.
+none-datasets = There are no datasets yet.
+none-spaces = There are no spaces yet.
+newest-models = Latest models
+newest-datasets = Latest datasets
+newest-spaces = Latest spaces
+all-models = All models
+all-datasets = All datasets
+all-spaces = All spaces
+home-empty = Nothing has been published here yet. Two commands publish the first model.
+publish-title = Publish
+publish-intro = The first command signs you in, the second uploads a folder and creates the repository if it does not exist. Signing in needs an access token:
+publish-token = create an access token
+
+## Repositories
+repository = Repository
+public = Public
+private = Private
+tags = Tags
+tags-more =
+    { $count ->
+        [one] { $n } more tag
+       *[other] { $n } more tags
+    }
+overview = Overview
+card-model = Model card
+card-dataset = Dataset card
+card-space = Space card
+no-card-model = The author has not written a model card.
+no-card-dataset = The author has not written a dataset card.
+no-card-space = The author has not written a description.
+use-model = Use this model
+use-dataset = Use this dataset
+use-space = Use this space
+use-private = This repository is private: downloading needs an access token.
+copy = Copy
+copied = Copied
+licence = Licence
+size = Size
+task = Task
+library = Library
+base-model = Base model
+training-data = Training data
+languages = Languages
+last-30-days = Last 30 days
+last-update = Updated
+revision = Revision
+permanent-link = Permanent link to this revision
+state-declared = Declared
+state-unstated = Not stated
+downloads =
+    { $count ->
+        [one] { $n } download
+       *[other] { $n } downloads
+    }
+likes =
+    { $count ->
+        [one] { $n } like
+       *[other] { $n } likes
+    }
+updated-at = Updated { $ago }
+
+## Files and history
+files = Files
+all-files = All files
+history = History
+file-list = List of files
+file-name = Name
+file-facts = About this file
+folder = Folder
+last-commit = Last commit
+time = When
+breadcrumb = Breadcrumb
+large-file-hint = This file is kept in large file storage
+repo-empty = This repository has no files yet. Two commands upload the first.
+repo-empty-visitor = This repository has no files yet.
+folder-empty = This folder is empty.
+raw = Raw
+download = Download
+lines =
+    { $count ->
+        [one] { $n } line
+       *[other] { $n } lines
+    }
+bytes-exact =
+    { $count ->
+        [one] { $n } byte
+       *[other] { $n } bytes
+    }
+blob-link = This is a symbolic link to:
+blob-too-large = This file is larger than { $limit } and is not shown here. Download it to view it.
+blob-binary = This is not a text file and is not shown here. Download it to use it.
+commits =
+    { $count ->
+        [one] { $n } commit
+       *[other] { $n } commits
+    }
+commits-none = There are no commits yet.
+commit-body = Commit message
+browse-at = Browse the files at this revision
+
+## People
+user = User
+organization = Organization
+organizations = Organizations
+organizations-none = No organizations.
+members = Members
+members-none = No members.
+since = Since { $date }
+profile-none = Nothing public yet.
+show-all = Show all
+member-read = Reader
+member-contributor = Contributor
+member-write = Writer
+member-admin = Administrator
+
+## Forms
+error-prefix = {"Error: "}
+form-problems =
+    { $count ->
+        [one] There is { $n } thing to correct
+       *[other] There are { $n } things to correct
+    }
+optional = (optional)
+name-or-email = User name or e-mail
+user-name = User name
+full-name = Display name
+email = E-mail
+email-hint = Used to sign in and for notifications, never shown.
+password = Password
+password-rule = At least 8 characters.
+name-rule = Letters, digits, - _ . and at most 96 characters; not - or . at either end, no -- or .. inside.
+no-account-yet = No account yet?
+have-account = Have an account?
+signup-invite-only = Signing up here needs an invitation.
+signup-invite-how = Ask an administrator for an invitation link and open it to sign up.
+signup-closed = Signing up is closed here. Ask an administrator for an account.
+signed-out-already = You are not signed in.
+setup-title = Create the administrator
+setup-intro = Welcome to Haina. The first account is the administrator. This link works once.
+setup-ended = This set-up link was used or has expired. Sign in if there is an administrator; otherwise restart the server to get a new link.
+problem-sign-in = The name or the password is wrong. Check both and try again.
+problem-name-taken = This user name or e-mail address is taken. Choose another
+problem-name-rule = The name does not follow the rule. Change it as the rule says
+problem-name-reserved = This name is reserved. Choose another
+problem-password-short = The password needs at least 8 characters
+problem-invite = The invitation is wrong, used or expired. Ask for a new one
+problem-repo-taken = { $owner } already has a repository named { $name }. Choose another name
+problem-token-name = Enter a name of 1 to 100 characters for the token
+problem-scopes = Write one namespace or repository a line, with read, write or admin after it
+
+## Access tokens
+tokens = Access tokens
+tokens-intro = Access tokens stand in for your password in hf, git and programs. Make one for each machine and revoke it when it is no longer needed.
+tokens-yours = Your tokens
+tokens-none = There are no access tokens yet.
+token-new = New token
+token-create = Create token
+token-created = Token created
+token-once = Copy it now: it is shown this once.
+token-next = Sign in on your machine:
+token-revoked = The token was revoked.
+token-name = Name
+token-name-hint = For example “lab server”.
+token-role = Permission
+role-read = Read
+role-read-hint = Reads every repository you may see.
+role-write = Write
+role-write-hint = Does all that you may do, creating and uploading included.
+role-fine = Fine-grained
+role-fine-hint = Works only within the scopes listed below.
+scopes = Scopes
+scopes-only-fine = (fine-grained tokens only)
+scopes-hint = One namespace or repository a line, then read, write or admin; read if you leave it out.
+scope-read = read
+scope-write = write
+scope-admin = administer
+created = Created
+last-used = Last used
+never-used = Never
+revoke = Revoke
+revoke-named = Revoke token { $name }
+
+## Creating a repository
+new-repository = Create repository
+repo-type = Type
+repo-name = Repository name
+owner = Owner
+visibility = Visibility
+licence-unsure = Not decided yet
+licence-hint = Without a licence, others do not know whether they may use it. You can change it in the card later.
+public-hint = Anyone may see and download it.
+private-hint = Only the owner and members of the organization see it.
+
+## When a page cannot be shown
+error-not-found = Page not found
+error-not-found-help = This page does not exist, or you may not see it. If someone sent you the link, sign in first.
+error-repo-not-found = Repository not found
+error-repo-not-found-help = This repository does not exist, or you may not see it. If someone sent you the link, sign in first.
+error-revision-not-found = Revision not found
+error-revision-not-found-help = The repository has no such branch, tag or commit. It may have been deleted or renamed.
+error-entry-not-found = File not found
+error-entry-not-found-help = This revision has no such file or folder. It may have been moved or deleted: look in the list of files.
+error-bad-credentials = Wrong credentials
+error-bad-credentials-help = The credentials are wrong or have expired. Sign in again.
+error-unauthenticated = Sign in first
+error-unauthenticated-help = This needs you to be signed in.
+error-forbidden = Not allowed
+error-forbidden-help = Your account may not do this. Ask an administrator of the repository or organization.
+error-form-expired = This form has expired
+error-form-expired-help = The form may have been open for too long, or you signed in or out meanwhile. Go back, reload the page and send it again.
+error-gated-repo = Access on request
+error-gated-repo-help = The content of this repository is given on request. Ask its owner.
+error-disabled = Taken down
+error-disabled-help = An administrator has taken this content down. To object, write to the administrators of this site.
+error-conflict = It exists already
+error-conflict-help = Something of this name exists already. Choose another name.
+error-stale = It has changed meanwhile
+error-stale-help = Someone committed a new version meanwhile. Reload the page and try again.
+error-invalid = This request is not valid
+error-invalid-help = The address or a value in it is not valid. Check it and try again.
+error-invalid-path = This path is not valid
+error-invalid-path-help = The path is not valid. Open the file from the list of files.
+error-too-large = Too large
+error-too-large-help = What was sent is larger than the limit. Send less, or upload large files with hf or git.
+error-range-not-satisfiable = Range not available
+error-range-not-satisfiable-help = The file does not have the requested part. Download it again.
+error-rate-limited = Too many requests
+error-rate-limited-help = There were too many requests in a short time. Wait a moment and try again.
+error-unsupported = Not offered here
+error-unsupported-help = This site does not offer this.
+error-storage-full = No storage left
+error-storage-full-help = The server has no storage left. Tell an administrator and quote { $id }.
+error-unavailable = Not available just now
+error-unavailable-help = The server cannot answer just now. Try again later; quote { $id } when reporting.
+error-internal = Something failed on our side
+error-internal-help = The server failed. Try again later; quote { $id } when reporting.
+
+## Time
+ago-now = just now
+ago-minutes =
+    { $count ->
+        [one] { $n } minute ago
+       *[other] { $n } minutes ago
+    }
+ago-hours =
+    { $count ->
+        [one] { $n } hour ago
+       *[other] { $n } hours ago
+    }
+ago-yesterday = yesterday
+ago-days =
+    { $count ->
+        [one] { $n } day ago
+       *[other] { $n } days ago
+    }
+
+## Tasks, by the names that metadata uses
+task-text-generation = Text generation
+task-text-classification = Text classification
+task-token-classification = Token classification
+task-fill-mask = Fill mask
+task-question-answering = Question answering
+task-table-question-answering = Table question answering
+task-document-question-answering = Document question answering
+task-visual-question-answering = Visual question answering
+task-translation = Translation
+task-summarization = Summarization
+task-feature-extraction = Feature extraction
+task-sentence-similarity = Sentence similarity
+task-text-ranking = Text ranking
+task-zero-shot-classification = Zero-shot classification
+task-text-to-image = Text to image
+task-image-to-image = Image to image
+task-text-to-video = Text to video
+task-image-to-video = Image to video
+task-image-to-text = Image to text
+task-image-text-to-text = Image and text to text
+task-any-to-any = Any to any
+task-image-classification = Image classification
+task-zero-shot-image-classification = Zero-shot image classification
+task-object-detection = Object detection
+task-image-segmentation = Image segmentation
+task-depth-estimation = Depth estimation
+task-video-classification = Video classification
+task-automatic-speech-recognition = Speech recognition
+task-text-to-speech = Speech synthesis
+task-text-to-audio = Text to audio
+task-audio-classification = Audio classification
+task-audio-to-audio = Audio to audio
+task-voice-activity-detection = Voice activity detection
+task-tabular-classification = Tabular classification
+task-tabular-regression = Tabular regression
+task-time-series-forecasting = Time series forecasting
+task-reinforcement-learning = Reinforcement learning
+task-robotics = Robotics
+
+## Natural languages, by their codes
+language-zh = Chinese
+language-en = English
+language-yue = Cantonese
+language-ja = Japanese
+language-ko = Korean
+language-fr = French
+language-de = German
+language-es = Spanish
+language-pt = Portuguese
+language-it = Italian
+language-ru = Russian
+language-ar = Arabic
+language-hi = Hindi
+language-vi = Vietnamese
+language-th = Thai
+language-id = Indonesian
+language-ms = Malay
+language-bo = Tibetan
+language-ug = Uyghur
+language-mn = Mongolian
+language-multilingual = Multilingual

@@ -1,0 +1,198 @@
+//! `/models`, `/datasets`, `/spaces`: find by words and tags, in a chosen order, page by page.
+
+use askama::Template;
+use axum::extract::State;
+use haina_app::App;
+use haina_app::repos::{ListQuery, ListSort};
+use haina_types::RepoKind;
+
+use crate::address::with_query;
+use crate::layout::{Layout, Section};
+use crate::locale::Locale;
+use crate::messages::Words;
+use crate::parts::RepoRow;
+use crate::query::Query;
+use crate::target::section_of;
+use crate::visit::{Answer, Visit, show};
+
+/// Repositories on a page.
+const PAGE_LEN: usize = 30;
+/// Most tags that narrow a list.
+const TAGS_MAX: usize = 10;
+
+/// An order of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Sort {
+    #[default]
+    Updated,
+    Created,
+    Downloads,
+    Likes,
+}
+
+impl Sort {
+    pub const ALL: [Self; 4] = [Self::Updated, Self::Created, Self::Downloads, Self::Likes];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Updated => "updated",
+            Self::Created => "created",
+            Self::Downloads => "downloads",
+            Self::Likes => "likes",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.name() == name)
+    }
+
+    fn key(self) -> &'static str {
+        match self {
+            Self::Updated => "sort-updated",
+            Self::Created => "sort-created",
+            Self::Downloads => "sort-downloads",
+            Self::Likes => "sort-likes",
+        }
+    }
+}
+
+impl From<Sort> for ListSort {
+    fn from(sort: Sort) -> Self {
+        match sort {
+            Sort::Updated => Self::Updated,
+            Sort::Created => Self::Created,
+            Sort::Downloads => Self::Downloads,
+            Sort::Likes => Self::Likes,
+        }
+    }
+}
+
+/// A tag that narrows the list.
+pub(crate) struct Chip {
+    pub tag: String,
+}
+
+/// A list of repositories.
+#[derive(Template)]
+#[template(path = "list.html")]
+pub(crate) struct List {
+    pub l: Words,
+    pub page: Layout,
+    pub kind: RepoKind,
+    pub search: String,
+    pub chips: Vec<Chip>,
+    pub sort: Sort,
+    pub author: String,
+    pub rows: Vec<RepoRow>,
+    pub is_first: bool,
+    pub next: Option<String>,
+}
+
+impl List {
+    fn is_filtered(&self) -> bool {
+        !self.search.is_empty() || !self.chips.is_empty() || !self.author.is_empty()
+    }
+
+    fn address(&self, search: &str, author: &str, without: Option<&str>, cursor: &str) -> String {
+        let sort = if self.sort == Sort::default() { "" } else { self.sort.name() };
+        let mut pairs = vec![("search", search), ("author", author), ("sort", sort)];
+        pairs.extend(self.chips.iter().filter(|c| Some(c.tag.as_str()) != without).map(|c| ("tag", c.tag.as_str())));
+        pairs.push(("cursor", cursor));
+        with_query(&format!("/{}", self.kind.plural()), pairs)
+    }
+
+    fn without_search(&self) -> String {
+        self.address("", &self.author, None, "")
+    }
+
+    fn without_author(&self) -> String {
+        self.address(&self.search, "", None, "")
+    }
+
+    fn without(&self, tag: &str) -> String {
+        self.address(&self.search, &self.author, Some(tag), "")
+    }
+
+    fn first(&self) -> String {
+        self.address(&self.search, &self.author, None, "")
+    }
+
+    fn after(&self, cursor: &str) -> String {
+        self.address(&self.search, &self.author, None, cursor)
+    }
+
+    fn search_key(&self) -> &'static str {
+        match self.kind {
+            RepoKind::Dataset => "search-datasets",
+            RepoKind::Space => "search-spaces",
+            RepoKind::Model | RepoKind::Kernel => "search-models",
+        }
+    }
+
+    fn empty_key(&self) -> &'static str {
+        match self.kind {
+            RepoKind::Dataset => "none-datasets",
+            RepoKind::Space => "none-spaces",
+            RepoKind::Model | RepoKind::Kernel => "none-models",
+        }
+    }
+}
+
+/// `GET /models`, `GET /datasets`, `GET /spaces`
+async fn get(kind: RepoKind, app: App, visit: Visit, query: Query) -> Answer {
+    // The names of the hub that people come from work as well.
+    let mut tags: Vec<String> = query
+        .pairs()
+        .filter_map(|(key, value)| match key {
+            "tag" | "pipeline_tag" | "library" | "language" | "other" => Some(value.to_owned()),
+            "license" => Some(format!("license:{}", value.trim_start_matches("license:"))),
+            _ => None,
+        })
+        .collect();
+    tags.truncate(TAGS_MAX);
+    let (search, author) = (query.get("search").to_owned(), query.get("author").to_owned());
+    let (sort, cursor) = (Sort::from_name(query.get("sort")).unwrap_or_default(), query.find("cursor"));
+    let is_first = cursor.is_none();
+    let found = app
+        .list_repos(
+            visit.caller(),
+            ListQuery {
+                kinds: vec![kind],
+                search: search.split_whitespace().take(TAGS_MAX).map(str::to_owned).collect(),
+                author: Some(author.clone()).filter(|a| !a.is_empty()),
+                tags: tags.clone(),
+                sort: sort.into(),
+                limit: Some(PAGE_LEN),
+                cursor,
+                ..ListQuery::default()
+            },
+        )
+        .await?;
+    show(&List {
+        l: visit.words(),
+        page: visit.layout(section_of(kind), true),
+        kind,
+        search,
+        chips: tags.into_iter().map(|tag| Chip { tag }).collect(),
+        sort,
+        author,
+        rows: found.items.into_iter().map(RepoRow::from).collect(),
+        is_first,
+        next: found.next,
+    })
+}
+
+/// `GET /models`
+pub(crate) async fn models(State(app): State<App>, visit: Visit, query: Query) -> Answer {
+    get(RepoKind::Model, app, visit, query).await
+}
+
+/// `GET /datasets`
+pub(crate) async fn datasets(State(app): State<App>, visit: Visit, query: Query) -> Answer {
+    get(RepoKind::Dataset, app, visit, query).await
+}
+
+/// `GET /spaces`
+pub(crate) async fn spaces(State(app): State<App>, visit: Visit, query: Query) -> Answer {
+    get(RepoKind::Space, app, visit, query).await
+}

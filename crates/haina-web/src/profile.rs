@@ -1,0 +1,109 @@
+//! `/{name}`: a person or an organization, and what they publish.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use haina_app::App;
+use haina_app::repos::{ListQuery, ListSort};
+use haina_types::{Code, Error, OrgRole, RepoKind, Slug, Timestamp};
+
+use crate::address::with_query;
+use crate::layout::{Layout, Section};
+use crate::locale::Locale;
+use crate::messages::Words;
+use crate::parts::RepoRow;
+use crate::visit::{Answer, Visit, show};
+
+/// Repositories of each kind that are shown at once.
+const ROWS: usize = 10;
+
+/// A profile.
+#[derive(Template)]
+#[template(path = "profile.html")]
+pub(crate) struct ProfilePage {
+    pub l: Words,
+    pub page: Layout,
+    pub name: String,
+    pub full_name: String,
+    pub is_org: bool,
+    pub since: Timestamp,
+    pub may_create: bool,
+    pub groups: Vec<Group>,
+    /// An organization's members, or a person's organizations.
+    pub links: Vec<Person>,
+}
+
+/// The repositories of one kind.
+pub(crate) struct Group {
+    pub kind: RepoKind,
+    pub count: u64,
+    pub rows: Vec<RepoRow>,
+}
+
+/// A member, or an organization with the person's role there.
+pub(crate) struct Person {
+    pub name: String,
+    pub full_name: String,
+    pub role_key: &'static str,
+}
+
+/// The word for a role.
+pub(crate) fn role_key(role: OrgRole) -> &'static str {
+    match role {
+        OrgRole::Read => "member-read",
+        OrgRole::Contributor => "member-contributor",
+        OrgRole::Write => "member-write",
+        OrgRole::Admin => "member-admin",
+    }
+}
+
+impl ProfilePage {
+    fn has_none(&self) -> bool {
+        self.groups.iter().all(|g| g.count == 0)
+    }
+
+    fn all(&self, kind: &RepoKind) -> String {
+        with_query(&format!("/{}", kind.plural()), [("author", self.name.as_str())])
+    }
+}
+
+/// `GET /{name}`
+pub(crate) async fn get(State(app): State<App>, visit: Visit, name: Option<Path<String>>) -> Answer {
+    let name: Option<Slug> = name.and_then(|Path(name)| name.parse().ok());
+    let name = name.ok_or_else(|| Error::new(Code::NotFound, "There is no such page."))?;
+    let profile = app.profile(visit.caller(), &name).await?;
+    let mut groups = Vec::new();
+    for (kind, count) in profile.counts {
+        let query = ListQuery {
+            kinds: vec![kind],
+            author: Some(profile.name.clone()),
+            sort: ListSort::Updated,
+            limit: Some(ROWS),
+            ..ListQuery::default()
+        };
+        let rows = match count {
+            0 => Vec::new(),
+            _ => app.list_repos(visit.caller(), query).await?.items.into_iter().map(RepoRow::from).collect(),
+        };
+        groups.push(Group { kind, count, rows });
+    }
+    let may_create = match visit.caller().is_anonymous() {
+        true => false,
+        false => app.namespaces_of(visit.caller()).await?.contains(&profile.name),
+    };
+    let is_own = visit.viewer().as_ref() == Some(&profile.name);
+    show(&ProfilePage {
+        l: visit.words(),
+        page: visit.layout(if is_own { Section::Profile } else { Section::None }, is_own),
+        name: profile.name,
+        full_name: profile.full_name,
+        is_org: profile.is_org,
+        since: profile.created_at,
+        may_create,
+        groups,
+        links: profile
+            .links
+            .into_iter()
+            .map(|m| Person { name: m.name, full_name: m.full_name, role_key: role_key(m.role) })
+            .collect(),
+    })
+}

@@ -1,0 +1,764 @@
+//! Every page with sample data in every language, and what must hold for all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+
+use haina_types::{Code, RepoKind, Timestamp};
+
+use crate::address::RepoAddress;
+use crate::form::Problem;
+use crate::layout::{Layout, Section};
+use crate::locale::Locale;
+use crate::messages::{Words, catalogue};
+use crate::parts::{CommitLine, FileRow, RepoHead, RepoRow, Tab, crumbs, publish_commands};
+use crate::*;
+
+const NOW: Timestamp = Timestamp(1_772_719_500_000);
+const BASE: &str = "https://hub.example.org";
+const COMMIT: &str = "a1b2c3d4e5f60718293a4b5c6d7e8f9001122334";
+
+fn words(locale: Locale) -> Words {
+    Words { locale, now: NOW }
+}
+
+fn layout(section: Section, viewer: Option<&str>) -> Layout {
+    Layout {
+        viewer: viewer.map(str::to_owned),
+        csrf: "0123456789abcdef".repeat(4),
+        here: "/models?search=a&tag=<b>".into(),
+        section,
+        is_section: true,
+    }
+}
+
+fn address(kind: RepoKind) -> RepoAddress {
+    RepoAddress { kind, namespace: "qingyun-lab".into(), name: "Canghai-8B-Instruct".into() }
+}
+
+fn row(i: u64, kind: RepoKind) -> RepoRow {
+    RepoRow {
+        address: RepoAddress {
+            kind,
+            namespace: "qingyun-lab".into(),
+            name: format!("Canghai-{i}-Some-Very-Long-Name-With-Quantization-GGUF-Q4_K_M"),
+        },
+        private: i == 1,
+        summary: (i != 2).then(|| "面向中文科研写作的 8B 指令模型 <script>alert(1)</script>".to_owned()),
+        task: Some(if i.is_multiple_of(2) { "text-generation" } else { "mind-reading" }.to_owned()),
+        library: (i != 3).then(|| "transformers".to_owned()),
+        licence: (i != 3).then(|| "apache-2.0".to_owned()),
+        downloads: i * 12_345,
+        likes: i,
+        updated: NOW.plus_seconds(-(i as i64).pow(4) * 60),
+    }
+}
+
+fn rows(n: u64, kind: RepoKind) -> Vec<RepoRow> {
+    (0..n).map(|i| row(i, kind)).collect()
+}
+
+fn files() -> Vec<FileRow> {
+    let commit = Some(CommitLine { title: "上传权重 & <config>".into(), at: NOW.plus_seconds(-86_400) });
+    vec![
+        FileRow {
+            name: "训练日志".into(),
+            path: "训练日志".into(),
+            is_folder: true,
+            size: 0,
+            mark: None,
+            commit: commit.clone(),
+        },
+        FileRow {
+            name: "config.json".into(),
+            path: "config.json".into(),
+            is_folder: false,
+            size: 1200,
+            mark: None,
+            commit,
+        },
+        FileRow {
+            name: "model.safetensors".into(),
+            path: "model.safetensors".into(),
+            is_folder: false,
+            size: 4_982_131_536,
+            mark: Some("Xet"),
+            commit: None,
+        },
+    ]
+}
+
+fn head(kind: RepoKind, tab: Tab) -> RepoHead {
+    let mut head = RepoHead::new(address(kind), true, "refs/pr/1", tab);
+    head.summary = Some("An <instruction> model".into());
+    head.set_tags((0..20).map(|i| format!("tag:{i}")).collect());
+    head.has_use = tab == Tab::Card;
+    head
+}
+
+fn repo(l: Words, kind: RepoKind, full: bool) -> repo::RepoPage {
+    let at = address(kind);
+    repo::RepoPage {
+        l,
+        page: layout(Section::Models, full.then_some("lin")),
+        head: RepoHead { has_use: full, ..head(kind, Tab::Card) },
+        facts: repo::Facts {
+            licence: full.then(|| "apache-2.0".into()),
+            size: full.then_some(21_100_000_000),
+            task: full.then(|| "text-generation".into()),
+            library: full.then(|| "transformers".into()),
+            base_models: if full {
+                vec![repo::Link::to(RepoKind::Model, "qingyun-lab/Canghai-8B"), repo::Link::to(RepoKind::Model, "gpt2")]
+            } else {
+                vec![]
+            },
+            datasets: if full { vec![repo::Link::to(RepoKind::Dataset, "qingyun-lab/keyan-sft")] } else { vec![] },
+            languages: if full { vec!["zh".into(), "en".into(), "tlh".into()] } else { vec![] },
+            downloads: full.then_some(24_310),
+            updated: NOW.plus_seconds(-3 * 86_400),
+            commit: full.then(|| COMMIT.into()),
+        },
+        uses: if full { repo::ways(BASE, &at, true, None, Some("config.json")) } else { vec![] },
+        card: full.then(|| "<h2 id=\"card-x\">用途</h2><p>本模型用于辅助撰写与润色中文科研论文。</p>".into()),
+        files: if full { files() } else { vec![] },
+        files_more: full,
+        is_empty: !full,
+        publish: Some(publish_commands(BASE, None, Some(&at))),
+    }
+}
+
+fn blob(l: Words, view: blob::View) -> blob::BlobPage {
+    blob::BlobPage {
+        l,
+        page: layout(Section::Models, None),
+        head: RepoHead { is_tab_root: false, ..head(RepoKind::Model, Tab::Files) },
+        path: "a/<b>/配置.json".into(),
+        name: "配置.json".into(),
+        crumbs: crumbs("a/<b>/配置.json"),
+        commit: COMMIT.into(),
+        size: 1234,
+        mark: Some("LFS"),
+        view,
+        checksum: blob::Checksum { label: "SHA-256", value: "00".repeat(32) },
+        last: Some(CommitLine { title: "Add".into(), at: NOW }),
+        command: "curl -L -O https://hub.example.org/x".into(),
+    }
+}
+
+fn problems(l: Words) -> Vec<Problem> {
+    vec![Problem::new("name", l.t("problem-name-taken")), Problem::in_english("", "Something in English.")]
+}
+
+/// Every page in the states that look different, with a name.
+fn pages(locale: Locale) -> Vec<(String, String)> {
+    let l = words(locale);
+    let mut out: Vec<(String, String)> = Vec::new();
+    let mut add = |name: &str, page: &dyn askama::DynTemplate| out.push((name.to_owned(), page.dyn_render().unwrap()));
+
+    let columns =
+        |n| home::columns([rows(n, RepoKind::Model), rows(n.min(1), RepoKind::Dataset), rows(0, RepoKind::Space)]);
+    let home = |n, viewer| home::Home {
+        l,
+        page: layout(Section::None, viewer),
+        columns: columns(n),
+        publish: publish_commands(BASE, viewer, None),
+    };
+    add("home", &home(6, None));
+    add("home-empty", &home(0, Some("lin")));
+
+    for kind in [RepoKind::Model, RepoKind::Dataset, RepoKind::Space] {
+        let list = |n, filtered: bool| list::List {
+            l,
+            page: layout(Section::Models, None),
+            kind,
+            search: if filtered { "a \"b\" <c>".into() } else { String::new() },
+            chips: if filtered {
+                vec![list::Chip { tag: "text-generation".into() }, list::Chip { tag: "x&y".into() }]
+            } else {
+                vec![]
+            },
+            author: if filtered { "lin".into() } else { String::new() },
+            sort: list::Sort::Downloads,
+            rows: rows(n, kind),
+            is_first: !filtered,
+            next: filtered.then(|| "c/1".into()),
+        };
+        add(&format!("list-{kind}"), &list(30, true));
+        add(&format!("list-{kind}-no-result"), &list(0, true));
+        add(&format!("list-{kind}-empty"), &list(0, false));
+        add(&format!("repo-{kind}"), &repo(l, kind, true));
+        add(&format!("repo-{kind}-empty"), &repo(l, kind, false));
+        let mut bare = repo(l, kind, true);
+        (bare.card, bare.facts.licence) = (None, None);
+        add(&format!("repo-{kind}-no-card"), &bare);
+    }
+    let tree = |full: bool| tree::TreePage {
+        l,
+        page: layout(Section::Models, None),
+        head: head(RepoKind::Model, Tab::Files),
+        path: if full { "a/b".into() } else { String::new() },
+        name: if full { "b".into() } else { String::new() },
+        crumbs: if full { crumbs("a/b") } else { vec![] },
+        commit: COMMIT.into(),
+        is_empty: !full,
+        last: full.then(|| tree::LastCommit {
+            author: "lin".into(),
+            title: "Upload <weights>".into(),
+            at: NOW,
+            total: 1234,
+        }),
+        files: if full { files() } else { vec![] },
+        is_first: !full,
+        next: full.then(|| "a/b/c".into()),
+        publish: None,
+    };
+    add("tree", &tree(true));
+    add("tree-empty", &tree(false));
+    add("tree-empty-folder", &tree::TreePage { files: vec![], ..tree(true) });
+    add("blob-text", &blob(l, blob::text_view("{\n  \"a\": \"<script>\"\n}\n".as_bytes()).unwrap()));
+    add("blob-long", &blob(l, blob::text_view(&b"line\n".repeat(3000)).unwrap()));
+    add("blob-image", &blob(l, blob::View::Image));
+    add("blob-link", &blob(l, blob::View::Link("../x".into())));
+    add("blob-large", &blob(l, blob::View::TooLarge(blob::TEXT_BYTES_MAX)));
+    add("blob-binary", &blob(l, blob::View::Binary));
+    let commits = |total: u64, at: u64| commits::CommitsPage {
+        l,
+        page: layout(Section::Models, None),
+        head: head(RepoKind::Model, Tab::History),
+        commits: (0..total.min(5))
+            .map(|i| commits::Commit {
+                id: COMMIT.into(),
+                title: format!("Commit {i} <x>"),
+                body: if i == 0 { "Why.\n\n<b>".into() } else { String::new() },
+                author: "lin".into(),
+                at: NOW,
+            })
+            .collect(),
+        total,
+        at,
+    };
+    add("commits", &commits(123, 1));
+    add("commits-none", &commits(0, 0));
+    for is_org in [true, false] {
+        let profile = |n| profile::ProfilePage {
+            l,
+            page: layout(Section::Profile, Some("lin")),
+            name: "qingyun-lab".into(),
+            full_name: "青云实验室".into(),
+            is_org,
+            since: NOW,
+            may_create: n > 0,
+            groups: vec![
+                profile::Group { kind: RepoKind::Model, count: n * 2, rows: rows(n, RepoKind::Model) },
+                profile::Group { kind: RepoKind::Dataset, count: 0, rows: vec![] },
+            ],
+            links: [
+                haina_types::OrgRole::Read,
+                haina_types::OrgRole::Contributor,
+                haina_types::OrgRole::Write,
+                haina_types::OrgRole::Admin,
+            ]
+            .into_iter()
+            .filter(|_| n > 0)
+            .map(|r| profile::Person { name: "lin".into(), full_name: "Lin".into(), role_key: profile::role_key(r) })
+            .collect(),
+        };
+        add(&format!("profile-{is_org}"), &profile(3));
+        add(&format!("profile-{is_org}-none"), &profile(0));
+    }
+    for (i, signup) in
+        [haina_app::people::Signup::Open, haina_app::people::Signup::Invite, haina_app::people::Signup::Closed]
+            .into_iter()
+            .enumerate()
+    {
+        let problems = if i == 0 { vec![] } else { problems(l) };
+        add(
+            &format!("login-{i}"),
+            &login::LoginPage {
+                l,
+                page: layout(Section::SignIn, None),
+                next: "/new?a=\"".into(),
+                name: "lin".into(),
+                problems,
+                signup,
+            },
+        );
+    }
+    add("logout", &logout::LogoutPage { l, page: layout(Section::None, Some("lin")) });
+    add("logout-done", &logout::LogoutPage { l, page: layout(Section::None, None) });
+    for (i, gate) in [
+        join::Gate::Form { action: "/join", secret_name: "invite" },
+        join::Gate::Form { action: "/setup", secret_name: "token" },
+        join::Gate::Closed,
+        join::Gate::NeedsInvite,
+        join::Gate::SetupEnded,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let problems = if i == 0 { problems(l) } else { vec![] };
+        add(
+            &format!("join-{i}"),
+            &join::JoinPage {
+                l,
+                page: layout(Section::SignIn, None),
+                gate,
+                secret: "s".into(),
+                name: "lin".into(),
+                full_name: String::new(),
+                email: String::new(),
+                problems,
+            },
+        );
+    }
+    let tokens = |full: bool| tokens::TokensPage {
+        l,
+        page: layout(Section::Settings, Some("lin")),
+        created: full.then(|| "hf_secret".into()),
+        login_command: format!("HF_ENDPOINT={BASE} hf auth login"),
+        revoked: full,
+        tokens: [
+            haina_types::TokenRole::Read,
+            haina_types::TokenRole::Write,
+            haina_types::TokenRole::FineGrained(tokens::parse_scopes("lab write\nlab/x admin\nlab/y").unwrap()),
+        ]
+        .into_iter()
+        .filter(|_| full)
+        .map(|role| tokens::Token {
+            id: 7,
+            name: "实验室".into(),
+            hint: "abcd".into(),
+            role_key: tokens::role_key(&role),
+            scopes: tokens::scopes_of(&role),
+            created: NOW,
+            used: None,
+        })
+        .collect(),
+        problems: if full {
+            vec![]
+        } else {
+            vec![Problem::new("scopes", l.t("problem-scopes")), Problem::new("name", l.t("problem-token-name"))]
+        },
+        name: String::new(),
+        role: "read".into(),
+        scopes: "<x".into(),
+        scopes_example: "lin".into(),
+    };
+    add("tokens", &tokens(true));
+    add("tokens-none", &tokens(false));
+    add(
+        "new",
+        &new::NewPage {
+            l,
+            page: layout(Section::New, Some("lin")),
+            kind: RepoKind::Dataset,
+            owners: vec!["lin".into(), "qingyun-lab".into()],
+            owner: "qingyun-lab".into(),
+            name: "x".into(),
+            private: true,
+            licence: "mit".into(),
+            problems: problems(l),
+        },
+    );
+    for code in CODES {
+        let page = error::ErrorPage {
+            l,
+            page: layout(Section::None, None),
+            status: 404,
+            code,
+            key: code.key(),
+            detail: Some("In English.".into()),
+            guess: "bert".into(),
+        };
+        if error::fault_key(code).is_none() {
+            add(&format!("error-{}", code.key()), &page);
+        } else {
+            let all = Locale::ALL.map(words);
+            add(
+                &format!("fault-{}", code.key()),
+                &error::FaultPage {
+                    first: l,
+                    all,
+                    status: 500,
+                    key: error::fault_key(code).unwrap(),
+                    id: "7F3K".into(),
+                },
+            );
+        }
+    }
+    add(
+        "error-form-expired",
+        &error::ErrorPage {
+            l,
+            page: layout(Section::None, Some("lin")),
+            status: 403,
+            code: Code::Forbidden,
+            key: "form-expired",
+            detail: None,
+            guess: String::new(),
+        },
+    );
+    out
+}
+
+const CODES: [Code; 20] = [
+    Code::BadCredentials,
+    Code::Unauthenticated,
+    Code::Forbidden,
+    Code::RepoNotFound,
+    Code::RevisionNotFound,
+    Code::EntryNotFound,
+    Code::NotFound,
+    Code::GatedRepo,
+    Code::Disabled,
+    Code::Conflict,
+    Code::Stale,
+    Code::Invalid,
+    Code::InvalidPath,
+    Code::TooLarge,
+    Code::RangeNotSatisfiable,
+    Code::RateLimited,
+    Code::StorageFull,
+    Code::Unsupported,
+    Code::Unavailable,
+    Code::Internal,
+];
+
+/// A tag with its attributes, as our own templates write them: lower case, values in double quotes or none.
+struct Tag {
+    name: String,
+    attributes: BTreeMap<String, String>,
+}
+
+impl Tag {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.attributes.get(name).map(String::as_str)
+    }
+}
+
+const VOID: [&str; 6] = ["meta", "link", "input", "br", "img", "wbr"];
+/// Elements of SVG that close themselves.
+const SELF_CLOSING: [&str; 2] = ["path", "rect"];
+
+/// Opening tags in order; panics where elements do not nest or an attribute is not quoted.
+fn parse(name: &str, html: &str) -> Vec<Tag> {
+    let mut tags = Vec::new();
+    let mut open: Vec<String> = Vec::new();
+    let mut rest = html.strip_prefix("<!doctype html>").unwrap_or_else(|| panic!("{name}: no doctype"));
+    while let Some(start) = rest.find('<') {
+        assert!(!rest[..start].contains('>'), "{name}: stray '>' before {:?}", &rest[..start]);
+        let end = start + rest[start..].find('>').unwrap_or_else(|| panic!("{name}: tag does not end"));
+        let inner = &rest[start + 1..end];
+        rest = &rest[end + 1..];
+        if let Some(closing) = inner.strip_prefix('/') {
+            assert_eq!(open.pop().as_deref(), Some(closing), "{name}: </{closing}> closes something else");
+            continue;
+        }
+        let (inner, closed) = inner.strip_suffix('/').map_or((inner, false), |i| (i, true));
+        let (tag, mut attributes) = inner.split_once([' ', '\n']).unwrap_or((inner, ""));
+        let mut found = BTreeMap::new();
+        loop {
+            attributes = attributes.trim_start();
+            if attributes.is_empty() {
+                break;
+            }
+            let stop = attributes.find(['=', ' ']).unwrap_or(attributes.len());
+            let key = attributes[..stop].to_owned();
+            let value = match attributes[stop..].strip_prefix("=\"") {
+                Some(quoted) => {
+                    let close = quoted.find('"').unwrap_or_else(|| panic!("{name}: quote of {key} is open"));
+                    attributes = &quoted[close + 1..];
+                    quoted[..close].to_owned()
+                }
+                None => {
+                    assert!(!attributes[stop..].starts_with('='), "{name}: {key} has no quotes");
+                    attributes = &attributes[stop..];
+                    String::new()
+                }
+            };
+            assert!(found.insert(key.clone(), value).is_none(), "{name}: {key} twice in <{tag}>");
+        }
+        let is_open = !VOID.contains(&tag) && (!closed || !SELF_CLOSING.contains(&tag));
+        if is_open {
+            open.push(tag.to_owned());
+        }
+        tags.push(Tag { name: tag.to_owned(), attributes: found });
+    }
+    assert!(open.is_empty(), "{name}: never closed: {open:?}");
+    tags
+}
+
+fn each_page(check: impl Fn(Locale, &str, &str, &[Tag])) {
+    for locale in Locale::ALL {
+        for (name, html) in pages(locale) {
+            let name = format!("{name} ({})", locale.tag());
+            check(locale, &name, &html, &parse(&name, &html));
+        }
+    }
+}
+
+#[test]
+fn every_word_is_there() {
+    each_page(|locale, name, html, tags| {
+        assert!(
+            !html.contains('⟦'),
+            "{name}: missing message {:?}",
+            html.split('⟦').nth(1).map(|s| &s[..s.len().min(60)])
+        );
+        assert!(!html.contains("{$") && !html.contains("{ $"), "{name}: argument not given");
+        assert!(!html.contains("/assets/missing"), "{name}: missing asset");
+        assert_eq!(tags.iter().find(|t| t.name == "html").and_then(|t| t.get("lang")), Some(locale.tag()), "{name}");
+        let title = html.split("<title>").nth(1).and_then(|t| t.split("</title>").next()).unwrap();
+        let site = words(locale).t("site-name");
+        assert!(title.contains(&site) && title.len() > site.len(), "{name}: title {title:?}");
+    });
+}
+
+#[test]
+fn nothing_needs_an_inline_style_or_script() {
+    each_page(|_, name, html, tags| {
+        for tag in tags {
+            for key in tag.attributes.keys() {
+                assert!(key != "style" && !key.starts_with("on"), "{name}: <{} {key}>", tag.name);
+            }
+            assert!(tag.name != "style", "{name}: <style>");
+            if tag.name == "script" {
+                assert_eq!(tag.get("type"), Some("module"), "{name}");
+                assert!(tag.get("src").is_some_and(|s| s.starts_with("/assets/copy.")), "{name}");
+            }
+            for key in ["src", "href", "action", "formaction"] {
+                if let Some(value) = tag.get(key) {
+                    assert!(value.starts_with('/') || value.starts_with('#'), "{name}: {key} leads away: {value}");
+                    assert!(!value.starts_with("//"), "{name}: {value}");
+                }
+            }
+        }
+        assert!(!html.contains("<script>alert"), "{name}: text was not escaped");
+        let bodies: Vec<_> = html.split("<script").skip(1).map(|s| s.split_once('>').unwrap().1).collect();
+        assert!(bodies.iter().all(|b| b.starts_with("</script>")), "{name}: script with a body");
+    });
+}
+
+#[test]
+fn pages_are_built_for_every_reader() {
+    each_page(|_, name, html, tags| {
+        let count = |what: &str| tags.iter().filter(|t| t.name == what).count();
+        assert_eq!(count("h1"), 1, "{name}: headings");
+        assert_eq!(count("main"), 1, "{name}: main");
+        let filled = tags.iter().filter(|t| t.get("class").is_some_and(|c| c.split(' ').eq(["btn", "main"]))).count();
+        assert!(filled <= 1, "{name}: {filled} primary buttons");
+
+        let mut ids = BTreeSet::new();
+        for tag in tags {
+            if let Some(id) = tag.get("id") {
+                assert!(ids.insert(id), "{name}: id {id} twice");
+            }
+        }
+        for tag in tags {
+            if let Some(id) = tag.get("href").and_then(|h| h.strip_prefix('#')) {
+                assert!(ids.contains(id) || !name.starts_with("login"), "{name}: #{id} leads nowhere");
+            }
+            for key in ["for", "aria-labelledby"] {
+                if let Some(id) = tag.get(key) {
+                    assert!(ids.contains(id), "{name}: {key}={id} names nothing");
+                }
+            }
+            for id in tag.get("aria-describedby").unwrap_or("").split_whitespace() {
+                assert!(ids.contains(id), "{name}: aria-describedby={id} names nothing");
+            }
+            if tag.name == "img" {
+                assert!(tag.get("alt").is_some(), "{name}: image without alt");
+            }
+            if tag.name == "nav" {
+                assert!(tag.get("aria-label").is_some(), "{name}: nav without a name");
+            }
+            if tag.get("tabindex") == Some("0") && tag.name != "pre" {
+                assert!(tag.get("role").is_some() && tag.get("aria-label").is_some(), "{name}: nameless stop");
+            }
+        }
+        let labelled: BTreeSet<_> = tags.iter().filter_map(|t| t.get("for")).collect();
+        for tag in tags.iter().filter(|t| matches!(t.name.as_str(), "input" | "select" | "textarea")) {
+            let kind = tag.get("type").unwrap_or("");
+            if !matches!(kind, "hidden" | "radio") {
+                assert!(tag.get("id").is_some_and(|id| labelled.contains(id)), "{name}: field without label");
+            }
+        }
+        if !name.starts_with("fault") {
+            assert!(tags.iter().any(|t| t.get("class") == Some("skip")), "{name}: skip link");
+            assert!(count("header") >= 1 && count("footer") == 1, "{name}: landmarks");
+        }
+        // Every form that changes something carries the token.
+        for form in html.split("<form").skip(1) {
+            let form = form.split("</form>").next().unwrap();
+            if form.contains("method=\"post\"") {
+                assert!(form.contains("name=\"csrf\" value=\"0123456789abcdef"), "{name}: form without token");
+            }
+        }
+    });
+}
+
+#[test]
+fn pages_are_light() {
+    let gzip = |bytes: &[u8]| {
+        let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        out.write_all(bytes).unwrap();
+        out.finish().unwrap().len()
+    };
+    each_page(|_, name, html, tags| {
+        assert!(gzip(html.as_bytes()) <= 12 * 1024, "{name}: {} bytes of gzip", gzip(html.as_bytes()));
+        if !name.starts_with("blob-") {
+            assert!(tags.len() <= 1500, "{name}: {} elements", tags.len());
+        }
+    });
+    assert!(gzip(include_bytes!("../assets/haina.css")) <= 12 * 1024);
+    assert!(gzip(include_bytes!("../assets/copy.js")) <= 1024);
+}
+
+/// Keys of a catalogue with the arguments that each uses.
+fn keys(locale: Locale) -> BTreeMap<String, BTreeSet<String>> {
+    let resource = fluent_bundle::FluentResource::try_new(catalogue(locale).to_owned())
+        .unwrap_or_else(|(_, e)| panic!("{}: {e:?}", locale.tag()));
+    drop(resource);
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut current = String::new();
+    for line in catalogue(locale).lines().filter(|l| !l.starts_with('#')) {
+        if let Some((key, _)) = line.split_once(" =").filter(|_| !line.starts_with([' ', '}'])) {
+            current = key.to_owned();
+            assert!(found.insert(current.clone(), BTreeSet::new()).is_none(), "{}: {current} twice", locale.tag());
+        }
+        let args = line.split('$').skip(1).map(|a| a.chars().take_while(char::is_ascii_lowercase).collect());
+        found.entry(current.clone()).or_default().extend(args);
+    }
+    found.remove("");
+    found
+}
+
+#[test]
+fn catalogues_say_the_same_things() {
+    let english = keys(Locale::En);
+    for locale in [Locale::ZhHans, Locale::ZhHant] {
+        let other = keys(locale);
+        assert!(english.keys().eq(other.keys()), "{}", locale.tag());
+        for (key, args) in &english {
+            // Only English chooses a plural.
+            let without_count: BTreeSet<_> = args.iter().filter(|a| *a != "count").collect();
+            assert!(without_count.into_iter().eq(&other[key]), "{} {key}", locale.tag());
+        }
+    }
+}
+
+#[test]
+fn catalogues_hold_no_dead_words() {
+    let mut sources = String::new();
+    for folder in ["src", "templates"] {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        for file in std::fs::read_dir(folder).unwrap() {
+            sources += &std::fs::read_to_string(file.unwrap().path()).unwrap();
+        }
+    }
+    for key in keys(Locale::En).keys() {
+        let dynamic = ["task-", "language-", "error-"].iter().any(|p| key.starts_with(p));
+        let by_kind =
+            ["models", "datasets", "spaces", "kernels", "model", "dataset", "space", "kernel"].contains(&key.as_str());
+        assert!(dynamic || by_kind || sources.contains(&format!("\"{key}\"")), "{key} is never used");
+    }
+}
+
+#[test]
+fn words_are_those_of_the_glossary() {
+    // Words that belong to the other script's region, or that the glossary rules out.
+    for (locale, banned) in [
+        (
+            Locale::ZhHant,
+            &[
+                "数",
+                "仓",
+                "数据",
+                "數據",
+                "軟件",
+                "默認",
+                "文件夾",
+                "用戶",
+                "令牌",
+                "登錄",
+                "鏈接",
+                "搜索",
+                "服務器",
+                "倉庫",
+                "賬",
+            ][..],
+        ),
+        (Locale::ZhHans, &["請", "檔案", "資料", "儲存", "權杖", "拉取", "您", "糟糕", "！"][..]),
+    ] {
+        for line in catalogue(locale).lines().filter(|l| !l.starts_with('#')) {
+            for word in banned {
+                assert!(!line.contains(word), "{}: {word} in {line}", locale.tag());
+            }
+        }
+    }
+    for line in catalogue(Locale::En).lines().filter(|l| !l.starts_with('#')) {
+        for word in ["!", "Oops", "log in", "Log in", "lease", "can't", "don't"] {
+            assert!(!line.contains(word), "en: {word} in {line}");
+        }
+    }
+}
+
+#[test]
+fn numbers_of_colours_are_readable() {
+    let css = include_str!("../assets/haina.css");
+    let blocks: Vec<&str> = css.split("{color-scheme:").skip(1).map(|b| b.split('}').next().unwrap()).collect();
+    assert_eq!(blocks.len(), 3, "light, dark by system, dark by choice");
+    assert_eq!(
+        blocks[1].split(';').map(str::trim).collect::<Vec<_>>(),
+        blocks[2].split(';').map(str::trim).collect::<Vec<_>>(),
+        "both darks are one",
+    );
+    for block in &blocks[..2] {
+        let tokens: BTreeMap<&str, f64> = block
+            .split(';')
+            .filter_map(|d| d.trim().split_once(':'))
+            .filter_map(|(name, hex)| Some((name.strip_prefix("--")?, luminance(hex.trim()))))
+            .collect();
+        let contrast = |a: &str, b: &str| {
+            let (a, b) = (tokens[a].max(tokens[b]), tokens[a].min(tokens[b]));
+            (a + 0.05) / (b + 0.05)
+        };
+        let mut pairs = vec![("on-fill", "fill", 4.5)];
+        for ground in ["bg", "surface", "sunken"] {
+            pairs.extend(["ink", "ink-2", "ink-3", "link"].map(|t| (t, ground, 4.5)));
+            pairs.extend(["edge", "focus"].map(|t| (t, ground, 3.0)));
+        }
+        for state in ["ok", "warn", "bad", "info"] {
+            let tint =
+                ["ok-tint", "warn-tint", "bad-tint", "info-tint"].into_iter().find(|t| t.starts_with(state)).unwrap();
+            pairs.extend([(state, tint, 4.5), ("ink", tint, 4.5), ("link", tint, 4.5), (state, "surface", 4.5)]);
+        }
+        for (text, ground, least) in pairs {
+            let found = contrast(text, ground);
+            assert!(found >= least, "{text} on {ground}: {found:.2}");
+        }
+    }
+}
+
+/// Relative luminance of `#rrggbb` (WCAG 2.2).
+fn luminance(hex: &str) -> f64 {
+    let channel = |at: usize| {
+        let v = f64::from(u8::from_str_radix(&hex[at..at + 2], 16).unwrap()) / 255.0;
+        if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+}
+
+/// Writes every page to `$HAINA_PAGES`, to be looked at.
+#[test]
+fn write_pages_when_asked() {
+    let Some(folder) = std::env::var_os("HAINA_PAGES").map(std::path::PathBuf::from) else { return };
+    for locale in Locale::ALL {
+        let folder = folder.join(locale.tag());
+        std::fs::create_dir_all(&folder).unwrap();
+        for (name, html) in pages(locale) {
+            let html = html.replace(assets::url("haina.css"), "../haina.css");
+            std::fs::write(folder.join(format!("{name}.html")), html).unwrap();
+        }
+    }
+    std::fs::write(folder.join("haina.css"), include_str!("../assets/haina.css")).unwrap();
+}

@@ -1,0 +1,193 @@
+//! `/settings/tokens`: make, see and revoke access tokens.
+
+use askama::Template;
+use axum::extract::State;
+use haina_app::App;
+use haina_types::{Action, Code, Timestamp, TokenRole, TokenScope};
+use http::{HeaderValue, StatusCode, header};
+
+use crate::form::{Posted, Problem, problem_of};
+use crate::layout::{Layout, Section};
+use crate::locale::Locale;
+use crate::messages::Words;
+use crate::query::Query;
+use crate::visit::{Answer, Visit, go, render, show};
+
+/// The page of access tokens.
+#[derive(Template)]
+#[template(path = "tokens.html")]
+pub(crate) struct TokensPage {
+    pub l: Words,
+    pub page: Layout,
+    /// The secret just made, shown this once.
+    pub created: Option<String>,
+    pub login_command: String,
+    pub revoked: bool,
+    pub tokens: Vec<Token>,
+    pub problems: Vec<Problem>,
+    pub name: String,
+    pub role: String,
+    pub scopes: String,
+    pub scopes_example: String,
+}
+
+/// A token in the list.
+pub(crate) struct Token {
+    pub id: i64,
+    pub name: String,
+    pub hint: String,
+    pub role_key: &'static str,
+    pub scopes: Vec<Scope>,
+    pub created: Timestamp,
+    pub used: Option<Timestamp>,
+}
+
+/// A scope of a fine-grained token.
+pub(crate) struct Scope {
+    pub entity: String,
+    pub action_key: &'static str,
+}
+
+impl TokensPage {
+    fn scopes_wrong(&self) -> bool {
+        problem_of(&self.problems, "scopes").is_some()
+    }
+}
+
+/// The word for a token's power.
+pub(crate) fn role_key(role: &TokenRole) -> &'static str {
+    match role {
+        TokenRole::Read => "role-read",
+        TokenRole::Write => "role-write",
+        TokenRole::FineGrained(_) => "role-fine",
+    }
+}
+
+/// The word for what a scope allows.
+pub(crate) fn action_key(action: Action) -> &'static str {
+    match action {
+        Action::Read => "scope-read",
+        Action::Write => "scope-write",
+        Action::Admin => "scope-admin",
+    }
+}
+
+/// The scopes of a fine-grained token, for the list.
+pub(crate) fn scopes_of(role: &TokenRole) -> Vec<Scope> {
+    match role {
+        TokenRole::FineGrained(scopes) => {
+            scopes.iter().map(|s| Scope { entity: s.entity.clone(), action_key: action_key(s.action) }).collect()
+        }
+        TokenRole::Read | TokenRole::Write => Vec::new(),
+    }
+}
+
+/// Scopes as the form has them: on each line a namespace or repository and, if more than reading, the action.
+pub(crate) fn parse_scopes(text: &str) -> Option<Vec<TokenScope>> {
+    let lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
+    let scopes: Option<Vec<TokenScope>> = lines
+        .map(|line| {
+            let mut words = line.split_whitespace();
+            let entity = words.next()?.trim_matches('/').to_owned();
+            let action = match words.next() {
+                None | Some("read") => Action::Read,
+                Some("write") => Action::Write,
+                Some("admin") => Action::Admin,
+                Some(_) => return None,
+            };
+            (words.next().is_none() && !entity.is_empty()).then_some(TokenScope { entity, action })
+        })
+        .collect();
+    scopes.filter(|s| !s.is_empty())
+}
+
+async fn page(app: &App, visit: &Visit) -> Result<TokensPage, haina_types::Error> {
+    let tokens = app.list_tokens(visit.caller()).await?;
+    Ok(TokensPage {
+        l: visit.words(),
+        page: visit.layout(Section::Settings, true),
+        created: None,
+        login_command: format!("HF_ENDPOINT={} hf auth login", app.base_url()),
+        revoked: false,
+        tokens: tokens
+            .into_iter()
+            .map(|t| Token {
+                id: t.id,
+                name: t.name,
+                hint: t.hint,
+                role_key: role_key(&t.role),
+                scopes: scopes_of(&t.role),
+                created: t.created_at,
+                used: t.last_used_at,
+            })
+            .collect(),
+        problems: Vec::new(),
+        name: String::new(),
+        role: "read".into(),
+        scopes: String::new(),
+        scopes_example: format!("{}/my-model write", visit.viewer().unwrap_or_default()),
+    })
+}
+
+/// `GET /settings/tokens`
+pub(crate) async fn get(State(app): State<App>, visit: Visit, query: Query) -> Answer {
+    visit.caller().require_user()?;
+    show(&TokensPage { revoked: !query.get("revoked").is_empty(), ..page(&app, &visit).await? })
+}
+
+/// `POST /settings/tokens`. The answer is the page itself: the secret must stand in no address and in no cookie.
+pub(crate) async fn post(State(app): State<App>, form: Posted) -> Answer {
+    let visit = &form.visit;
+    visit.caller().require_user()?;
+    let role = match form.get("role") {
+        "write" => Some(TokenRole::Write),
+        "fineGrained" => parse_scopes(form.get("scopes")).map(TokenRole::FineGrained),
+        _ => Some(TokenRole::Read),
+    };
+    let problem = match role {
+        None => Problem::new("scopes", visit.words().t("problem-scopes")),
+        Some(_) if form.text("name").is_none_or(|n| n.chars().count() > 100) => {
+            Problem::new("name", visit.words().t("problem-token-name"))
+        }
+        Some(role) => match app.create_token(visit.caller(), form.get("name"), role).await {
+            Ok(token) => {
+                let page = TokensPage { created: Some(token.secret), ..page(&app, visit).await? };
+                let mut response = render(StatusCode::OK, &page);
+                response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                return Ok(response);
+            }
+            Err(e) if e.code == Code::Invalid => Problem::in_english("", e.message),
+            Err(e) => return Err(e.into()),
+        },
+    };
+    let page = TokensPage {
+        problems: vec![problem],
+        name: form.get("name").to_owned(),
+        role: form.get("role").to_owned(),
+        scopes: form.get("scopes").to_owned(),
+        ..page(&app, visit).await?
+    };
+    Ok(render(StatusCode::UNPROCESSABLE_ENTITY, &page))
+}
+
+/// `POST /settings/tokens/revoke`
+pub(crate) async fn revoke(State(app): State<App>, form: Posted) -> Answer {
+    let id = form.get("id").parse().map_err(|_| haina_types::Error::invalid("The id of a token is a number."))?;
+    app.revoke_token(form.visit.caller(), id).await?;
+    Ok(go("/settings/tokens?revoked=1", []))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_are_one_a_line() {
+        let scopes = parse_scopes("lab/model write\n\n datasets/lab/rows \n").unwrap();
+        assert_eq!(scopes[0], TokenScope { entity: "lab/model".into(), action: Action::Write });
+        assert_eq!(scopes[1], TokenScope { entity: "datasets/lab/rows".into(), action: Action::Read });
+        for bad in ["", "lab destroy", "lab write now", "/"] {
+            assert!(parse_scopes(bad).is_none(), "{bad}");
+        }
+    }
+}

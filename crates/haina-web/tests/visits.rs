@@ -1,0 +1,339 @@
+//! Visits through the whole router, over a hub in a temporary folder: signing in and out, forms from elsewhere,
+//! what strangers may know, and the headers of every answer.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use axum::Router;
+use axum::body::Body;
+use haina_app::people::{NewUser, SignUp, Signup};
+use haina_app::{App, Options};
+use http::{Request, StatusCode, header};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+const PASSWORD: &str = "海纳百川有容乃大";
+
+struct Hub {
+    app: App,
+    router: Router,
+    _data: tempfile::TempDir,
+}
+
+impl Hub {
+    async fn new(base_url: &str) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let app = App::open(Options::new(data.path(), base_url)).await.unwrap();
+        Self { router: haina_web::router().with_state(app.clone()), app, _data: data }
+    }
+
+    fn browser(&self) -> Browser<'_> {
+        Browser { hub: self, cookies: RefCell::default(), language: "en" }
+    }
+}
+
+/// A browser: keeps cookies, sends forms with the hidden fields of the page that has them.
+struct Browser<'a> {
+    hub: &'a Hub,
+    cookies: RefCell<BTreeMap<String, String>>,
+    language: &'static str,
+}
+
+struct Page {
+    status: StatusCode,
+    headers: http::HeaderMap,
+    html: String,
+}
+
+impl Page {
+    fn location(&self) -> &str {
+        self.headers.get(header::LOCATION).map_or("", |v| v.to_str().unwrap())
+    }
+
+    fn csrf(&self) -> String {
+        self.html.split("name=\"csrf\" value=\"").nth(1).and_then(|t| t.split('"').next()).unwrap_or("").to_owned()
+    }
+}
+
+impl Browser<'_> {
+    async fn send(&self, mut request: Request<Body>) -> Page {
+        let cookies: Vec<String> = self.cookies.borrow().iter().map(|(k, v)| format!("{k}={v}")).collect();
+        let headers = request.headers_mut();
+        headers.insert(header::HOST, "hub.example".parse().unwrap());
+        headers.insert(header::ACCEPT_LANGUAGE, self.language.parse().unwrap());
+        if !cookies.is_empty() {
+            headers.insert(header::COOKIE, cookies.join("; ").parse().unwrap());
+        }
+        let response = self.hub.router.clone().oneshot(request).await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        for set in headers.get_all(header::SET_COOKIE) {
+            let (pair, rest) = set.to_str().unwrap().split_once(';').unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            if rest.contains("Max-Age=0") {
+                self.cookies.borrow_mut().remove(name);
+            } else {
+                self.cookies.borrow_mut().insert(name.to_owned(), value.to_owned());
+            }
+        }
+        let html = String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        Page { status, headers, html }
+    }
+
+    async fn get(&self, path: &str) -> Page {
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    /// Sends a form as the page at `from` has it.
+    async fn submit(&self, from: &str, to: &str, fields: &[(&str, &str)]) -> Page {
+        let csrf = self.get(from).await.csrf();
+        assert!(!csrf.is_empty(), "{from} has no form");
+        let fields = fields.iter().copied().chain([("csrf", csrf.as_str())]);
+        self.send(form(to, fields, Some("same-origin"))).await
+    }
+
+    async fn sign_in(&self, name: &str) -> Page {
+        self.submit("/login", "/login", &[("name", name), ("password", PASSWORD)]).await
+    }
+}
+
+fn form<'a>(to: &str, fields: impl IntoIterator<Item = (&'a str, &'a str)>, site: Option<&str>) -> Request<Body> {
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    let mut request = Request::post(to).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    if let Some(site) = site {
+        request = request.header("sec-fetch-site", site);
+    }
+    request.body(Body::from(body)).unwrap()
+}
+
+async fn add_person(hub: &Hub, name: &str) {
+    let form = SignUp {
+        name: name.into(),
+        full_name: None,
+        email: Some(format!("{name}@example.org")),
+        password: PASSWORD.into(),
+        invite: None,
+    };
+    hub.app.sign_up(form).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_person_signs_in_and_out() {
+    let hub = Hub::new("https://hub.example").await;
+    add_person(&hub, "lin").await;
+    let browser = hub.browser();
+
+    let wrong = browser.submit("/login", "/login", &[("name", "lin"), ("password", "not this one")]).await;
+    assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
+    assert!(wrong.html.contains("The name or the password is wrong"));
+    assert!(wrong.html.contains("value=\"lin\""), "typed text is kept");
+    assert!(!wrong.html.contains("not this one"), "but no password");
+
+    let next = "/login?next=/settings/tokens";
+    let done =
+        browser.submit(next, "/login", &[("name", "lin"), ("password", PASSWORD), ("next", "/settings/tokens")]).await;
+    assert_eq!((done.status, done.location()), (StatusCode::SEE_OTHER, "/settings/tokens"));
+    let cookie = done.headers[header::SET_COOKIE].to_str().unwrap();
+    for flag in ["haina_session=", "HttpOnly", "SameSite=Lax", "Secure", "Path=/"] {
+        assert!(cookie.contains(flag), "{flag}: {cookie}");
+    }
+    assert!(browser.get("/").await.html.contains("href=\"/lin\""));
+
+    let out = browser.submit("/", "/logout", &[]).await;
+    assert_eq!((out.status, out.location()), (StatusCode::SEE_OTHER, "/"));
+    assert!(!browser.get("/").await.html.contains("href=\"/lin\""));
+}
+
+#[tokio::test]
+async fn forms_from_elsewhere_are_refused() {
+    let hub = Hub::new("http://hub.example").await;
+    add_person(&hub, "lin").await;
+    let browser = hub.browser();
+    let csrf = browser.get("/login").await.csrf();
+    let fields = [("name", "lin"), ("password", PASSWORD)];
+
+    // Without a token, with another browser's, from another site, of another type.
+    let other = hub.browser().get("/login").await.csrf();
+    for (token, site) in [("", Some("same-origin")), (&*other, Some("same-origin")), (&*csrf, Some("cross-site"))] {
+        let sent = form("/login", fields.into_iter().chain([("csrf", token)]), site);
+        let page = browser.send(sent).await;
+        assert_eq!(page.status, StatusCode::FORBIDDEN, "{token:?} {site:?}");
+        assert!(page.html.contains("This form has expired"));
+        assert!(page.headers.get_all(header::SET_COOKIE).iter().all(|c| !c.to_str().unwrap().contains("session")));
+    }
+    let foreign = Request::post("/login")
+        .header(header::ORIGIN, "https://evil.example")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Body::from(format!("csrf={csrf}&name=lin&password=x")))
+        .unwrap();
+    assert_eq!(browser.send(foreign).await.status, StatusCode::FORBIDDEN);
+    let plain = Request::post("/login").header(header::CONTENT_TYPE, "text/plain").body(Body::from("csrf=x")).unwrap();
+    assert_eq!(browser.send(plain).await.status, StatusCode::BAD_REQUEST);
+    let large = form("/login", [("csrf", "x".repeat(100_000).as_str())], Some("same-origin"));
+    assert_eq!(browser.send(large).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+
+    // An old browser that says nothing of where the form is from has the token.
+    let silent = form("/login", fields.into_iter().chain([("csrf", &*csrf)]), None);
+    assert_eq!(browser.send(silent).await.status, StatusCode::SEE_OTHER);
+
+    // A token from before signing in is of no use after it.
+    let stale = form("/settings/tokens", [("csrf", &*csrf), ("name", "x"), ("role", "write")], Some("same-origin"));
+    assert_eq!(browser.send(stale).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn every_answer_has_the_headers() {
+    let hub = Hub::new("http://hub.example").await;
+    let browser = hub.browser();
+    for path in ["/", "/models", "/login", "/nobody", "/no/thing", "/assets/none", "/a/b/c/d/e", "/%ff/x"] {
+        let page = browser.get(path).await;
+        let csp = page.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(csp.starts_with("default-src 'none';") && !csp.contains("unsafe"), "{path}: {csp}");
+        assert_eq!(page.headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff", "{path}");
+        assert_eq!(page.headers[header::REFERRER_POLICY], "same-origin", "{path}");
+    }
+    let insecure = browser.get("/").await;
+    assert!(insecure.headers.get(header::SET_COOKIE).is_none(), "the form cookie is set once");
+    assert!(!browser.cookies.borrow().is_empty());
+}
+
+#[tokio::test]
+async fn each_visitor_reads_their_language() {
+    let hub = Hub::new("http://hub.example").await;
+    let mut browser = hub.browser();
+    browser.language = "zh-TW,zh;q=0.9";
+    assert!(browser.get("/nobody").await.html.contains("沒有這個頁面"));
+    let done = browser.submit("/", "/language", &[("lang", "zh-Hans"), ("next", "/models?sort=likes")]).await;
+    assert_eq!((done.status, done.location()), (StatusCode::SEE_OTHER, "/models?sort=likes"));
+    let page = browser.get("/nobody").await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    assert!(page.html.contains("<html lang=\"zh-Hans\">") && page.html.contains("没有这个页面"));
+    let away = browser.submit("/", "/language", &[("lang", "en"), ("next", "//evil.example")]).await;
+    assert_eq!(away.location(), "/");
+}
+
+#[tokio::test]
+async fn a_repository_is_made_and_seen_by_those_who_may() {
+    let hub = Hub::new("http://hub.example").await;
+    add_person(&hub, "lin").await;
+    add_person(&hub, "ming").await;
+    let (lin, ming, stranger) = (hub.browser(), hub.browser(), hub.browser());
+    lin.sign_in("lin").await;
+    ming.sign_in("ming").await;
+
+    assert!(stranger.get("/").await.html.contains("hf upload"), "an empty hub says how to begin");
+    let refused = stranger.get("/new").await;
+    assert_eq!((refused.status, refused.location()), (StatusCode::SEE_OTHER, "/login?next=%2Fnew"));
+
+    let fields = |name, visibility| {
+        [("type", "model"), ("owner", "lin"), ("name", name), ("visibility", visibility), ("licence", "mit")]
+    };
+    let bad = lin.submit("/new", "/new", &fields("a--b", "public")).await;
+    assert_eq!(bad.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(bad.html.contains("aria-invalid=\"true\"") && bad.html.contains("<title>Error: "));
+    let made = lin.submit("/new", "/new", &fields("open", "public")).await;
+    assert_eq!((made.status, made.location()), (StatusCode::SEE_OTHER, "/lin/open"));
+    let again = lin.submit("/new", "/new", &fields("open", "public")).await;
+    assert!(again.html.contains("lin already has a repository named open"), "{}", again.status);
+    lin.submit("/new", "/new", &fields("secret", "private")).await;
+    let forbidden = ming.submit("/new", "/new", &fields("intruder", "public")).await;
+    assert!(forbidden.status.is_client_error(), "{}", forbidden.status);
+
+    for below in ["", "/tree/main", "/blob/main/README.md", "/commits/main"] {
+        let (open, secret) = (format!("/lin/open{below}"), format!("/lin/secret{below}"));
+        assert_eq!(stranger.get(&open).await.status, StatusCode::OK, "{open}");
+        assert_eq!(lin.get(&secret).await.status, StatusCode::OK, "{secret}");
+        for browser in [&stranger, &ming] {
+            let hidden = browser.get(&secret).await;
+            let absent = browser.get(&format!("/lin/absent{below}")).await;
+            assert_eq!((hidden.status, absent.status), (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND));
+            assert_eq!(
+                strip(&hidden.html.replace("secret", "absent")),
+                strip(&absent.html),
+                "a page must not tell the difference",
+            );
+        }
+    }
+    for page in ["/", "/models", "/lin", "/models?search=secret"] {
+        assert!(!stranger.get(page).await.html.contains("/lin/secret"), "{page}");
+        assert!(lin.get(page).await.html.contains("/lin/secret"), "{page}");
+    }
+    assert!(stranger.get("/lin/open").await.html.contains(">mit</a>"));
+    for path in ["/lin/open/tree/nope", "/lin/open/blob/main/nope", "/lin/open/tree/main/nope", "/lin/open.git"] {
+        assert_eq!(stranger.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    assert_eq!(stranger.get("/lin/open/tree/main/README.md").await.location(), "/lin/open/blob/main/README.md");
+}
+
+/// What differs between two visits of one page: tokens and where it is.
+fn strip(html: &str) -> String {
+    let mut out = String::new();
+    for (i, part) in html.split("name=\"csrf\" value=\"").enumerate() {
+        out.push_str(if i == 0 { part } else { part.split_once('"').map_or("", |(_, rest)| rest) });
+    }
+    out
+}
+
+#[tokio::test]
+async fn tokens_are_shown_once_and_revoked() {
+    let hub = Hub::new("http://hub.example").await;
+    add_person(&hub, "lin").await;
+    let browser = hub.browser();
+    browser.sign_in("lin").await;
+    let page = "/settings/tokens";
+    let bad = browser.submit(page, page, &[("name", "ci"), ("role", "fineGrained"), ("scopes", "lin/x fly")]).await;
+    assert_eq!(bad.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(bad.html.contains("lin/x fly"), "typed text is kept");
+    let made = browser.submit(page, page, &[("name", "ci <1>"), ("role", "write")]).await;
+    assert_eq!(made.status, StatusCode::OK);
+    assert_eq!(made.headers[header::CACHE_CONTROL], "no-store");
+    let secret = made.html.split("<code translate=\"no\">hf_").nth(1).and_then(|t| t.split('<').next()).unwrap();
+    let secret = format!("hf_{secret}");
+    assert_eq!(hub.app.caller_by_token(&secret).await.unwrap().user().unwrap().name.as_str(), "lin");
+
+    let list = browser.get(page).await;
+    assert!(!list.html.contains(&secret) && list.html.contains("ci &#60;1&#62;"), "{}", list.html);
+    let id = list.html.split("name=\"id\" value=\"").nth(1).and_then(|t| t.split('"').next()).unwrap();
+    let gone = browser.submit(page, "/settings/tokens/revoke", &[("id", id)]).await;
+    assert_eq!(gone.location(), "/settings/tokens?revoked=1");
+    assert!(hub.app.caller_by_token(&secret).await.is_err());
+    assert_eq!(hub.browser().get(page).await.location(), "/login?next=%2Fsettings%2Ftokens");
+}
+
+#[tokio::test]
+async fn accounts_are_made_as_the_hub_allows() {
+    let hub = Hub::new("http://hub.example").await;
+    let fields = |name| [("name", name), ("password", PASSWORD), ("full_name", ""), ("email", "")];
+
+    let secret = hub.app.open_setup().await.unwrap().unwrap();
+    let browser = hub.browser();
+    let setup = format!("/setup?token={secret}");
+    let done = browser.submit(&setup, "/setup", &[("name", "root"), ("password", PASSWORD), ("token", &secret)]).await;
+    assert_eq!((done.status, done.location()), (StatusCode::SEE_OTHER, "/"));
+    assert!(browser.get("/").await.html.contains("href=\"/root\""), "signed in at once");
+    assert!(hub.browser().get(&setup).await.html.contains("This set-up link was used"));
+
+    let joined = hub.browser().submit("/join", "/join", &fields("lin")).await;
+    assert_eq!(joined.status, StatusCode::SEE_OTHER, "{}", joined.html);
+    for (name, words) in [("Lin", "taken"), ("api", "reserved"), ("a b", "does not follow the rule")] {
+        let page = hub.browser().submit("/join", "/join", &fields(name)).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{name}");
+        assert!(page.html.contains(words), "{name}");
+    }
+    hub.app.set_signup_mode(Signup::Closed).await.unwrap();
+    assert!(!hub.browser().get("/join").await.html.contains("action=\"/join\""));
+    hub.app.set_signup_mode(Signup::Invite).await.unwrap();
+    assert!(!hub.browser().get("/join").await.html.contains("action=\"/join\""));
+    let invite = hub.app.invite(None, 7).await.unwrap();
+    let mut form = fields("ming").to_vec();
+    form.push(("invite", &invite));
+    let link = format!("/join?invite={invite}");
+    assert_eq!(hub.browser().submit(&link, "/join", &form).await.status, StatusCode::SEE_OTHER);
+    form[0].1 = "hong";
+    let used = hub.browser().submit(&link, "/join", &form).await;
+    assert!(used.html.contains("The invitation is wrong, used or expired"), "{}", used.status);
+    hub.app
+        .add_user(NewUser { name: "op".parse().unwrap(), full_name: None, email: None, admin: false })
+        .await
+        .unwrap();
+    assert_eq!(hub.browser().get("/op").await.status, StatusCode::OK);
+}
