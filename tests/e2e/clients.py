@@ -42,6 +42,14 @@ def sums(folder: Path) -> dict[str, str]:
     return {name: sha256(path) for name, path in files(folder).items()}
 
 
+def assert_same(got: Path, expected: Path):
+    """The same files with the same bytes. A repository may have a .gitattributes that nobody uploaded."""
+    have, want = sums(got), sums(expected)
+    if ".gitattributes" not in want:
+        have.pop(".gitattributes", None)
+    assert have == want, f"differ: {sorted(n for n in have.keys() | want.keys() if have.get(n) != want.get(n))[:20]}"
+
+
 @dataclass
 class Client:
     """`hf` and Python of one version of huggingface_hub, pointed at a hub."""

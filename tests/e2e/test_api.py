@@ -324,7 +324,7 @@ def test_paths_info(hub, planted):
     found = hub.post(f"/api/models/{planted}/paths-info/main", json={"paths": ["模型/读我.md"], "expand": False}).expect(200).json()
     assert [e["path"] for e in found] == ["模型/读我.md"] and "lastCommit" not in found[0]
     assert hub.post(f"/api/models/{planted}/paths-info/main", json={"paths": []}).expect(200).json() == []
-    many = {"paths": [f"x{i}" for i in range(501)]}
+    many = {"paths": [f"x{i}" for i in range(2000)]}
     hub.post(f"/api/models/{planted}/paths-info/main", json=many).expect(400, 413, 422)
 
 

@@ -9,7 +9,7 @@ import time
 import clients
 import hub as hubs
 import pytest
-from clients import model, sha256, sums
+from clients import assert_same, model, sha256
 from proxy import CountingProxy
 
 EDGES = [0, 1, 2, 8191, 8192, 131072, 131073, 10 * 2**20 - 1, 10 * 2**20, 10 * 2**20 + 1, 70 * 2**20]
@@ -41,15 +41,14 @@ def test_upload_and_download(any_client, name):
     other = any_client.fresh("download")
     target = other.home / "out"
     other.hf("download", repo, "--local-dir", target)
-    expected = sums(folder)
-    assert sums(target) == expected
+    assert_same(target, folder)
 
     # Into the cache, by commit id: a snapshot is whole, too.
     code = "import sys, huggingface_hub as h; info = h.model_info(sys.argv[1]); " \
            "print(h.snapshot_download(sys.argv[1], revision=info.sha))"
     third = any_client.fresh("snapshot")
     snapshot = third.python(code, repo).strip().splitlines()[-1]
-    assert sums(hubs.Path(snapshot)) == expected
+    assert_same(hubs.Path(snapshot), folder)
 
 
 def test_anonymous_download_of_a_public_model(client):
@@ -80,7 +79,8 @@ def test_upload_without_xet_goes_by_lfs(any_client):
     xet = any_client.fresh("xet")
     del xet.more["HF_HUB_DISABLE_XET"]
     xet.hf("download", repo, "--local-dir", xet.home / "out")
-    assert sums(plain.home / "out") == sums(xet.home / "out") == sums(model("smollm2"))
+    assert_same(plain.home / "out", model("smollm2"))
+    assert_same(xet.home / "out", model("smollm2"))
 
 
 def test_upload_large_folder(hub, tmp_path):
@@ -96,7 +96,7 @@ def test_upload_large_folder(hub, tmp_path):
     old.hf("upload-large-folder", "alice/large", folder, "--repo-type", "model", "--num-workers", "4")
     reader = old.fresh("reader")
     reader.hf("download", "alice/large", "--local-dir", reader.home / "out")
-    assert {k: v for k, v in sums(reader.home / "out").items() if k != ".gitattributes"} == sums(folder)
+    assert_same(reader.home / "out", folder)
 
 
 def test_upload_folder_of_many_files_comes_in_parts(client, api, tmp_path):
@@ -109,7 +109,7 @@ def test_upload_folder_of_many_files_comes_in_parts(client, api, tmp_path):
     assert len([p for p in listed if p.endswith(".txt")]) == 1_200
     reader = client.fresh("reader")
     reader.hf("download", "alice/many", "--local-dir", reader.home / "out")
-    assert {k: v for k, v in sums(reader.home / "out").items() if k != ".gitattributes"} == sums(folder)
+    assert_same(reader.home / "out", folder)
 
 
 # ---------------------------------------------------------------- libraries straight from the hub
@@ -222,7 +222,7 @@ def test_an_upload_killed_in_the_middle_is_resumed(counted):
     assert proxy.received < size * 1.02
     reader = client.fresh("reader")
     reader.hf("download", "alice/b", "--local-dir", reader.home / "out")
-    assert {k: v for k, v in sums(reader.home / "out").items() if k != ".gitattributes"} == sums(folder)
+    assert_same(reader.home / "out", folder)
 
 
 @pytest.mark.parametrize("xet", [True, False])
@@ -245,7 +245,7 @@ def test_a_download_killed_in_the_middle_is_resumed(counted, xet):
     process.communicate()
     proxy.bytes_per_second = None
     reader.hf("download", "alice/c", "--local-dir", reader.home / "out")
-    assert {k: v for k, v in sums(reader.home / "out").items() if k != ".gitattributes"} == sums(folder)
+    assert_same(reader.home / "out", folder)
 
 
 def test_curl_continues_a_download(counted, tmp_path):
@@ -283,7 +283,7 @@ def test_sizes_by_hf(edges):
     client, folder = edges
     reader = client.fresh("reader")
     reader.hf("download", "alice/edges", "--local-dir", reader.home / "out")
-    assert {k: v for k, v in sums(reader.home / "out").items() if k != ".gitattributes"} == sums(folder)
+    assert_same(reader.home / "out", folder)
 
 
 def test_sizes_by_curl(edges, hub):
@@ -357,7 +357,7 @@ def test_names_of_every_kind(client, hub, tmp_path):
     client.hf("upload", "alice/names", folder, ".")
     reader = client.fresh("reader")
     reader.hf("download", "alice/names", "--local-dir", reader.home / "out")
-    assert {k: v for k, v in sums(reader.home / "out").items() if k != ".gitattributes"} == sums(folder)
+    assert_same(reader.home / "out", folder)
 
 
 def test_a_file_in_two_places_is_stored_once(client, hub, tmp_path):
