@@ -119,6 +119,11 @@ file-list = List of files
 file-name = Name
 file-facts = About this file
 folder = Folder
+files-total =
+    { $count ->
+        [one] { $n } file
+       *[other] { $n } files
+    }
 last-commit = Last commit
 time = When
 breadcrumb = Breadcrumb

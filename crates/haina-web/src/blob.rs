@@ -16,7 +16,7 @@ use crate::target::Target;
 use crate::visit::{Answer, Visit, go, show};
 
 /// Largest text that is shown, in bytes.
-pub(crate) const TEXT_BYTES_MAX: u64 = 512 * 1024;
+pub(crate) const TEXT_BYTES_MAX: u64 = 500_000;
 /// Most lines that get an anchor each; a page of more elements is slow on a phone.
 const ANCHORED_LINES_MAX: usize = 2000;
 

@@ -1,5 +1,7 @@
 //! `/{ns}/{name}`, `/datasets/…`, `/spaces/…`: decide whether to use it, then how.
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::extract::State;
 use haina_app::App;
@@ -30,7 +32,7 @@ pub(crate) struct RepoPage {
     /// The rendered card; the application has sanitized it, and it is the only text that a template does not escape.
     pub card: Option<String>,
     pub files: Vec<FileRow>,
-    pub files_more: bool,
+    pub files_total: u64,
     pub is_empty: bool,
     /// The commands that put something in, for those who may.
     pub publish: Option<String>,
@@ -135,14 +137,14 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, target: Target) ->
     let private = info.repo.visibility == Visibility::Private;
     let address = RepoAddress::new(target.kind, &info.repo.path());
 
-    let (mut files, mut files_more, mut card) = (Vec::new(), false, None);
+    let (mut files, mut card, mut all) = (Vec::new(), None, Arc::default());
     if let Some(commit) = info.commit {
         let options = TreeOptions { expand: true, limit: Some(FILES_SHOWN), ..TreeOptions::default() };
-        let found = app.list_tree(&access, commit, None, &options).await?;
-        (files, files_more) = (found.items, found.next.is_some());
+        files = app.list_tree(&access, commit, None, &options).await?.items;
+        all = app.list_files(&access, commit).await?;
         card = card_html(&app, &access, commit).await?;
     }
-    let is_empty = is_bare(files.iter().map(|f| &f.path));
+    let is_empty = is_bare(all.iter().map(|f| &f.path));
     let may_write = is_empty && app.write(visit.caller(), target.kind, &target.path).await.is_ok();
     // A small file that says much is the best example of fetching one.
     let example = ["config.json", "README.md"].into_iter().find(|name| files.iter().any(|f| f.path.as_str() == *name));
@@ -164,7 +166,7 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, target: Target) ->
         head,
         facts: Facts {
             licence: strings(data, "license").into_iter().next(),
-            size: Some(info.repo.used_bytes).filter(|size| *size > 0),
+            size: Some(all.iter().map(|f| f.size).sum()).filter(|_| !is_empty),
             task: info.facts.pipeline_tag.clone(),
             library: info.facts.library_name.clone(),
             base_models: links(RepoKind::Model, "base_model"),
@@ -176,8 +178,8 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, target: Target) ->
         },
         uses,
         card,
-        files: file_rows(files.clone()),
-        files_more,
+        files: if is_empty { Vec::new() } else { file_rows(files.clone()) },
+        files_total: all.len() as u64,
         is_empty,
         publish: may_write.then(|| publish_commands(app.base_url(), None, Some(&address))),
     })

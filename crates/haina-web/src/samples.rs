@@ -120,7 +120,7 @@ fn repo(l: Words, kind: RepoKind, full: bool) -> repo::RepoPage {
         uses: if full { repo::ways(BASE, &at, true, None, Some("config.json")) } else { vec![] },
         card: full.then(|| "<h2 id=\"card-x\">用途</h2><p>本模型用于辅助撰写与润色中文科研论文。</p>".into()),
         files: if full { files() } else { vec![] },
-        files_more: full,
+        files_total: 14,
         is_empty: !full,
         publish: Some(publish_commands(BASE, None, Some(&at))),
     }
@@ -536,6 +536,24 @@ fn nothing_needs_an_inline_style_or_script() {
         let bodies: Vec<_> = html.split("<script").skip(1).map(|s| s.split_once('>').unwrap().1).collect();
         assert!(bodies.iter().all(|b| b.starts_with("</script>")), "{name}: script with a body");
     });
+}
+
+#[test]
+fn only_the_sanitized_card_is_not_escaped() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
+    let mut found = Vec::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        found.extend(
+            text.split("{{")
+                .skip(1)
+                .map(|e| e.split("}}").next().unwrap())
+                .filter(|e| e.contains('|'))
+                .map(str::to_owned),
+        );
+        assert!(!text.contains("{% filter") && !text.contains("escape=\"none\""));
+    }
+    assert_eq!(found, [" card|safe "]);
 }
 
 #[test]

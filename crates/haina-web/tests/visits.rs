@@ -1,6 +1,8 @@
 //! Visits through the whole router, over a hub in a temporary folder: signing in and out, forms from elsewhere,
 //! what strangers may know, and the headers of every answer.
 
+#![allow(clippy::unwrap_used, reason = "a step that fails ends the test")]
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
