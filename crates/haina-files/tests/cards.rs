@@ -164,3 +164,93 @@ fn odd_shapes_do_not_hurt() {
     let none: [&str; 0] = [];
     tags_of(RepoKind::Model, &card, &none, Some(&json!({"architectures": 3, "model_type": {}})));
 }
+
+#[test]
+fn mutated_cards_never_panic() {
+    let mut state = 7u64;
+    let mut next = move |n: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) % n as u64) as usize
+    };
+    let pieces = [
+        "---\n",
+        "---",
+        "\n",
+        ": ",
+        "- ",
+        "a",
+        "license: ",
+        "mit",
+        "tags:\n",
+        "  ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "&a ",
+        "*a",
+        "<<: *a",
+        "!!binary ",
+        "!t ",
+        "|\n",
+        ">\n",
+        "'",
+        "\"",
+        "\\",
+        "#",
+        "? ",
+        "%YAML 1.2\n",
+        "...\n",
+        "\t",
+        "\r\n",
+        "\u{feff}",
+        "模",
+        "\u{0}",
+        "0x1F",
+        "1e999",
+        ".nan",
+        "-.inf",
+        "~",
+        "null",
+        "2024-01-01",
+        "@",
+        "`",
+        "\u{85}",
+        "\u{2028}",
+        "language: ",
+        "model-index:\n- name: x\n  results:\n",
+        "'\\u12",
+        "!!float x",
+        "!!int ",
+        "9999999999999999999999",
+    ];
+    let whole = "---\nlicense: mit\nlanguage:\n- en\ntags: [a, b]\nmodel-index:\n- name: x\n  results:\n  - task: {type: t}\n    metrics: []\nbase: &b {x: 1}\nother: *b\ntext: |\n  a\n  b\n---\nbody arxiv:1234.56789\n";
+    let start = std::time::Instant::now();
+    for round in 0..6000 {
+        let text = if round % 2 == 0 {
+            format!("---\n{}\n---\nbody", (0..next(30)).map(|_| pieces[next(pieces.len())]).collect::<String>())
+        } else {
+            let mut text = whole.to_owned();
+            for _ in 0..=next(4) {
+                let mut at = next(text.len());
+                while !text.is_char_boundary(at) {
+                    at -= 1;
+                }
+                match next(3) {
+                    0 => text.insert_str(at, pieces[next(pieces.len())]),
+                    1 => text.truncate(at.max(4)),
+                    _ => _ = text.remove(at),
+                }
+            }
+            text
+        };
+        let kind = RepoKind::ALL[next(4)];
+        let card = Card::parse_lenient(&text);
+        let none: [&str; 0] = [];
+        let tags = tags_of(kind, &card, &none, None);
+        assert!(tags.len() <= haina_files::tags::TAGS_MAX && tags.iter().all(|t| !t.chars().any(char::is_control)));
+        validate_yaml(&text, kind).to_text();
+    }
+    assert!(start.elapsed().as_secs() < 60);
+}
