@@ -69,7 +69,7 @@ public = Public
 private = Private
 tags = Tags
 tags-more =
-    { $count ->
+    { $n ->
         [one] { $n } more tag
        *[other] { $n } more tags
     }
@@ -100,12 +100,12 @@ permanent-link = Permanent link to this revision
 state-declared = Declared
 state-unstated = Not stated
 downloads =
-    { $count ->
+    { $n ->
         [one] { $n } download
        *[other] { $n } downloads
     }
 likes =
-    { $count ->
+    { $n ->
         [one] { $n } like
        *[other] { $n } likes
     }
@@ -120,7 +120,7 @@ file-name = Name
 file-facts = About this file
 folder = Folder
 files-total =
-    { $count ->
+    { $n ->
         [one] { $n } file
        *[other] { $n } files
     }
@@ -134,12 +134,12 @@ folder-empty = This folder is empty.
 raw = Raw
 download = Download
 lines =
-    { $count ->
+    { $n ->
         [one] { $n } line
        *[other] { $n } lines
     }
 bytes-exact =
-    { $count ->
+    { $n ->
         [one] { $n } byte
        *[other] { $n } bytes
     }
@@ -147,7 +147,7 @@ blob-link = This is a symbolic link to:
 blob-too-large = This file is larger than { $limit } and is not shown here. Download it to view it.
 blob-binary = This is not a text file and is not shown here. Download it to use it.
 commits =
-    { $count ->
+    { $n ->
         [one] { $n } commit
        *[other] { $n } commits
     }
@@ -173,7 +173,7 @@ member-admin = Administrator
 ## Forms
 error-prefix = {"Error: "}
 form-problems =
-    { $count ->
+    { $n ->
         [one] There is { $n } thing to correct
        *[other] There are { $n } things to correct
     }
@@ -295,18 +295,18 @@ error-internal-help = The server failed. Try again later; quote { $id } when rep
 ## Time
 ago-now = just now
 ago-minutes =
-    { $count ->
+    { $n ->
         [one] { $n } minute ago
        *[other] { $n } minutes ago
     }
 ago-hours =
-    { $count ->
+    { $n ->
         [one] { $n } hour ago
        *[other] { $n } hours ago
     }
 ago-yesterday = yesterday
 ago-days =
-    { $count ->
+    { $n ->
         [one] { $n } day ago
        *[other] { $n } days ago
     }

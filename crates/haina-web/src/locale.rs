@@ -103,21 +103,13 @@ impl Locale {
 
     /// `24,310`.
     pub fn number(self, value: impl Plain<u64>) -> String {
-        let digits = value.plain().to_string();
-        let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-        for (i, c) in digits.chars().enumerate() {
-            if i > 0 && (digits.len() - i) % 3 == 0 {
-                out.push(',');
-            }
-            out.push(c);
-        }
-        out
+        grouped(value.plain())
     }
 
     /// The short form of lists: `2.4 万`, `2.4 萬`, `24K`; exact below ten thousand.
     pub fn short(self, value: impl Plain<u64>) -> String {
         let value = value.plain();
-        if value < 10_000 {
+        if value < SHORT_FROM {
             return self.number(value);
         }
         let units: &[(u64, &str)] = match self {
@@ -195,6 +187,22 @@ impl Locale {
             Self::En => format!("{day} {time} (UTC)"),
         }
     }
+}
+
+/// The least number that lists write in short form.
+pub(crate) const SHORT_FROM: u64 = 10_000;
+
+/// Digits in groups of three, the same in every language.
+pub(crate) fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
 }
 
 /// `value / unit` with at most three significant digits and no trailing zeros.

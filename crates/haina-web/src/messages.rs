@@ -8,7 +8,7 @@ use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use haina_types::Timestamp;
 use unic_langid::LanguageIdentifier;
 
-use crate::locale::{Locale, Plain};
+use crate::locale::{self, Locale, Plain};
 
 /// The text of a language's catalogue.
 pub(crate) fn catalogue(locale: Locale) -> &'static str {
@@ -27,6 +27,11 @@ fn load(locale: Locale) -> FluentBundle<FluentResource> {
     // The three languages run left to right, and text of other people stands in elements with dir=auto; isolating
     // marks would only travel along when someone copies a name.
     bundle.set_use_isolating(false);
+    // Numbers stand in sentences as people write them; the plural is still chosen by their value.
+    bundle.set_formatter(Some(|value, _| match value {
+        FluentValue::Number(number) => Some(locale::grouped(number.value as u64)),
+        _ => None,
+    }));
     // Tests hold that every catalogue parses and no key is defined twice; a page with one word missing is better
     // than none.
     let resource = match FluentResource::try_new(catalogue(locale).to_owned()) {
@@ -103,25 +108,22 @@ impl Words {
         self.get(key, Some(&args))
     }
 
-    /// A message about a number: `$count` chooses the plural, `$n` is the number as people write it.
+    /// A message about a number: `$n` chooses the plural and is written as people write it.
     pub fn n(&self, key: &str, count: impl Plain<u64>) -> String {
-        let count = count.plain();
-        self.counted(key, count, self.locale.number(count))
+        let mut args = FluentArgs::new();
+        args.set("n", FluentValue::from(count.plain() as f64));
+        self.get(key, Some(&args))
     }
 
     /// As [`Self::n`], in the short form of lists.
     pub fn n_short(&self, key: &str, count: impl Plain<u64>) -> String {
         let count = count.plain();
+        if count < locale::SHORT_FROM {
+            return self.n(key, count);
+        }
+        let text = self.with(key, "n", self.locale.short(count));
         // Between Han and digits stands a space, between two Han characters none: "2.4 万次下载", "980 次下载".
-        let text = self.counted(key, count, self.locale.short(count));
         ["万", "亿", "萬", "億"].iter().fold(text, |text, unit| text.replace(&format!(" {unit} "), &format!(" {unit}")))
-    }
-
-    fn counted(&self, key: &str, count: u64, n: String) -> String {
-        let mut args = FluentArgs::new();
-        args.set("count", FluentValue::from(count as f64));
-        args.set("n", n);
-        self.get(key, Some(&args))
     }
 
     /// `4.98 GB`.
