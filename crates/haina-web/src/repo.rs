@@ -97,7 +97,7 @@ pub(crate) fn ways(
     let mut ways = vec![Way { title: "hf", text: format!("HF_ENDPOINT={base_url} hf download {id}{flag}") }];
     let endpoint = format!("import os\nos.environ[\"HF_ENDPOINT\"] = \"{base_url}\"\n");
     match (at.kind, library) {
-        (RepoKind::Model, Some("transformers") | None) => ways.push(Way {
+        (RepoKind::Model, Some("transformers")) => ways.push(Way {
             title: "transformers",
             text: format!("{endpoint}from transformers import AutoModel, AutoTokenizer\ntokenizer = AutoTokenizer.from_pretrained(\"{id}\")\nmodel = AutoModel.from_pretrained(\"{id}\")"),
         }),
@@ -152,7 +152,11 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, target: Target) ->
     let data = info.facts.card.as_ref();
     let uses = match is_empty {
         true => Vec::new(),
-        false => ways(app.base_url(), &address, private, info.facts.library_name.as_deref(), example),
+        false => {
+            // Weights with a configuration and no word of their library are for transformers, nearly always.
+            let guess = (example == Some("config.json")).then_some("transformers");
+            ways(app.base_url(), &address, private, info.facts.library_name.as_deref().or(guess), example)
+        }
     };
     let links = |kind, field| strings(data, field).iter().map(|id| Link::to(kind, id)).collect();
 
@@ -192,11 +196,13 @@ mod tests {
     #[test]
     fn commands_point_here() {
         let at = RepoAddress { kind: RepoKind::Model, namespace: "ns".into(), name: "m".into() };
-        let ways = ways("https://hub.example", &at, true, None, Some("config.json"));
+        let ways = ways("https://hub.example", &at, true, Some("transformers"), Some("config.json"));
         let text = |title| ways.iter().find(|w| w.title == title).map(|w| w.text.as_str()).unwrap();
         assert_eq!(text("hf"), "HF_ENDPOINT=https://hub.example hf download ns/m");
         assert_eq!(text("git"), "git clone https://hub.example/ns/m");
         assert!(text("transformers").contains("\"https://hub.example\""));
+        let unknown = super::ways("https://hub.example", &at, false, None, Some("a.txt"));
+        assert!(unknown.iter().all(|w| w.title != "transformers"));
         assert!(text("curl").ends_with("$HF_TOKEN\" https://hub.example/ns/m/resolve/main/config.json"));
     }
 }

@@ -117,7 +117,7 @@ fn repo(l: Words, kind: RepoKind, full: bool) -> repo::RepoPage {
             updated: NOW.plus_seconds(-3 * 86_400),
             commit: full.then(|| COMMIT.into()),
         },
-        uses: if full { repo::ways(BASE, &at, true, None, Some("config.json")) } else { vec![] },
+        uses: if full { repo::ways(BASE, &at, true, Some("transformers"), Some("config.json")) } else { vec![] },
         card: full.then(|| "<h2 id=\"card-x\">用途</h2><p>本模型用于辅助撰写与润色中文科研论文。</p>".into()),
         files: if full { files() } else { vec![] },
         files_total: 14,
