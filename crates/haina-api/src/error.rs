@@ -1,9 +1,9 @@
 //! Errors as clients read them: a status, a JSON body, and the same in headers, since a HEAD answer has no body.
 
-use axum::response::{IntoResponse, Response};
 use axum::Json;
+use axum::response::{IntoResponse, Response};
 use haina_types::{Code, Error};
-use http::{header, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 /// Names the error for clients: `RepoNotFound` and its kin.

@@ -11,10 +11,13 @@ mod request;
 mod trace;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::routing::get;
 use axum::{Json, Router};
 use haina_app::App;
+use http::HeaderName;
+use tower_http::cors::{self, CorsLayer};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -47,7 +50,10 @@ impl utoipa::Modify for Security {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("hf_…").build();
-        openapi.components.get_or_insert_with(Default::default).add_security_scheme("token", SecurityScheme::Http(scheme));
+        openapi
+            .components
+            .get_or_insert_with(Default::default)
+            .add_security_scheme("token", SecurityScheme::Http(scheme));
         openapi.security = Some(vec![SecurityRequirement::default(), SecurityRequirement::new("token", [""; 0])]);
     }
 }
@@ -68,5 +74,34 @@ fn assemble() -> (Router<App>, utoipa::openapi::OpenApi) {
 pub fn router() -> Router<App> {
     let (router, description) = assemble();
     let description = Arc::new(description);
-    router.route("/api/openapi.json", get(move || async move { Json((*description).clone()) }))
+    router.route("/api/openapi.json", get(move || async move { Json((*description).clone()) })).layer(cors())
+}
+
+/// Other sites' scripts may call the API with a token of their user, and read the headers that clients need. Cookies
+/// are never sent along, so nobody's session is lent to another site.
+fn cors() -> CorsLayer {
+    let exposed = [
+        "etag",
+        "link",
+        "content-range",
+        "content-length",
+        "x-repo-commit",
+        "x-linked-size",
+        "x-linked-etag",
+        "x-error-code",
+        "x-error-message",
+        "x-request-id",
+        "x-xet-hash",
+        "x-xet-refresh-route",
+        "x-xet-cas-url",
+        "x-xet-access-token",
+        "x-xet-token-expiration",
+        "x-total-count",
+    ];
+    CorsLayer::new()
+        .allow_origin(cors::Any)
+        .allow_methods(cors::Any)
+        .allow_headers(cors::AllowHeaders::mirror_request())
+        .expose_headers(exposed.map(HeaderName::from_static))
+        .max_age(Duration::from_secs(3600))
 }

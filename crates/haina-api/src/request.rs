@@ -6,7 +6,7 @@ use base64::Engine;
 use bytes::Bytes;
 use haina_app::{App, Caller};
 use haina_types::{Code, Error, RepoKind, RepoPath, Result as TypesResult, Revision};
-use http::{header, HeaderMap, Method};
+use http::{HeaderMap, Method, header};
 
 use crate::error::ApiError;
 
@@ -91,8 +91,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Target {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let not_found = || Error::new(Code::RepoNotFound, "Repository not found");
-        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| Error::invalid("The path is not valid UTF-8."))?;
-        let kind = kind_of(parts.uri.path()).ok_or_else(|| Error::new(Code::NotFound, "Sorry, we can't find the page you are looking for."))?;
+        let params = RawPathParams::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Error::invalid("The path is not valid UTF-8."))?;
+        let kind = kind_of(parts.uri.path())
+            .ok_or_else(|| Error::new(Code::NotFound, "Sorry, we can't find the page you are looking for."))?;
         let (mut namespace, mut repo, mut rev, mut file) = (None, None, None, None);
         for (key, value) in &params {
             match key {
@@ -178,7 +181,8 @@ impl<T: serde::de::DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> 
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         let bytes = read_body(request.into_body(), BODY_BYTES_MAX).await?;
-        let value = serde_json::from_slice(&bytes).map_err(|e| Error::invalid(format!("The body is not the JSON expected here: {e}")))?;
+        let value = serde_json::from_slice(&bytes)
+            .map_err(|e| Error::invalid(format!("The body is not the JSON expected here: {e}")))?;
         Ok(Self(value))
     }
 }

@@ -2,11 +2,11 @@
 
 use axum::extract::Request;
 use axum::middleware::Next;
-use axum::response::Response;
-use haina_types::{Rng, SystemRng};
-use http::{header, HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use haina_types::{Code, Error, Rng, SystemRng};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use crate::error::X_ERROR_CODE;
+use crate::error::{ApiError, ErrorBody, X_ERROR_CODE};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
@@ -22,13 +22,38 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
     HeaderValue::from_str(&rng.alphanumeric(20)).unwrap_or_else(|_| HeaderValue::from_static("none"))
 }
 
+/// Programs that ask for an address that is not there, or in a way that it does not take, get JSON and no page.
+fn speak_json(response: Response) -> Response {
+    let is_json =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/json"));
+    match response.status() {
+        StatusCode::NOT_FOUND if !is_json && !response.headers().contains_key(X_ERROR_CODE) => {
+            ApiError(Error::new(Code::NotFound, "Sorry, we can't find the page you are looking for.")).into_response()
+        }
+        StatusCode::METHOD_NOT_ALLOWED if !is_json => {
+            let error = "This address does not take this method.".to_owned();
+            let mut json = (StatusCode::METHOD_NOT_ALLOWED, axum::Json(ErrorBody { error, url: None })).into_response();
+            if let Some(allow) = response.headers().get(header::ALLOW) {
+                json.headers_mut().insert(header::ALLOW, allow.clone());
+            }
+            json
+        }
+        _ => response,
+    }
+}
+
 /// The middleware around every route.
 pub async fn finish(request: Request, next: Next) -> Response {
     use tracing::Instrument;
     let id = request_id(request.headers());
-    let anonymous = !request.headers().contains_key(header::AUTHORIZATION) && !request.headers().contains_key(header::COOKIE);
+    let anonymous =
+        !request.headers().contains_key(header::AUTHORIZATION) && !request.headers().contains_key(header::COOKIE);
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or("?"), method = %request.method(), path = request.uri().path());
+    let of_api = ["/api/", "/xet/"].iter().any(|p| request.uri().path().starts_with(p));
     let mut response = next.run(request).instrument(span).await;
+    if of_api {
+        response = speak_json(response);
+    }
     // An anonymous caller is asked for a credential before being told that something is not there or not theirs.
     let code = response.headers().get(X_ERROR_CODE).map(HeaderValue::as_bytes);
     let asks = match (response.status(), code) {

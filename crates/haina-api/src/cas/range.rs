@@ -62,7 +62,17 @@ mod tests {
         assert_eq!(of("bytes=5-"), Some(vec![Window::From(5)]));
         assert_eq!(of("bytes=-7, 1-2"), Some(vec![Window::Last(7), Window::Range(1, 3)]));
         assert_eq!(of(&format!("bytes=1-{}", u64::MAX)), Some(vec![Window::Range(1, u64::MAX)]));
-        for bad in ["", "bytes=", "bytes=-", "bytes=2-1", "bytes=a-b", "bytes=+1-2", "items=0-1", "bytes=1-2,", "bytes=1-99999999999999999999"] {
+        for bad in [
+            "",
+            "bytes=",
+            "bytes=-",
+            "bytes=2-1",
+            "bytes=a-b",
+            "bytes=+1-2",
+            "items=0-1",
+            "bytes=1-2,",
+            "bytes=1-99999999999999999999",
+        ] {
             assert_eq!(of(bad), None, "{bad}");
         }
         assert!(of(&format!("bytes={}", vec!["0-0"; 257].join(","))).is_none());

@@ -51,7 +51,9 @@ pub async fn v1(
 
 async fn batch(app: &App, access: &Reads, ids: Vec<String>) -> Result<Json<Batch>> {
     if ids.len() > BATCH_FILES_MAX {
-        return Err(Error::new(haina_types::Code::TooLarge, format!("At most {BATCH_FILES_MAX} files at a time.")).into());
+        return Err(
+            Error::new(haina_types::Code::TooLarge, format!("At most {BATCH_FILES_MAX} files at a time.")).into()
+        );
     }
     let files = ids.iter().map(|id| parse_hash(id)).collect::<Result<Vec<XetHash>>>()?;
     Ok(Json(app.reconstruct_batch(&access.0, &files).await?))

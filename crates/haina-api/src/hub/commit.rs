@@ -1,12 +1,12 @@
 //! `POST /api/{kind}/{ns}/{name}/preupload/{rev}` and `…/commit/{rev}`
 
-use axum::extract::{Request, State};
 use axum::Json;
+use axum::extract::{Request, State};
 use base64::Engine;
 use futures_util::StreamExt;
+use haina_app::App;
 use haina_app::gate::WriteAccess;
 use haina_app::history::{CommitHeader, CommitWriter, PreuploadFile, UploadMode};
-use haina_app::App;
 use haina_types::{Code, Error, Result as TypesResult, Revision, Sha256};
 use serde::{Deserialize, Serialize};
 
@@ -63,7 +63,10 @@ pub struct Advice {
 
 pub(super) fn refuse_pull_request(query: &Query) -> TypesResult<()> {
     if query.flag("create_pr") {
-        return Err(Error::new(Code::Unsupported, "Pull requests are not offered by this server yet: commit to a branch that you may write to."));
+        return Err(Error::new(
+            Code::Unsupported,
+            "Pull requests are not offered by this server yet: commit to a branch that you may write to.",
+        ));
     }
     Ok(())
 }
@@ -72,7 +75,13 @@ pub(super) fn refuse_pull_request(query: &Query) -> TypesResult<()> {
 #[utoipa::path(post, path = "/api/{kind}/{namespace}/{repo}/preupload/{rev}", tag = "commits", request_body = Preupload,
     params(("kind" = String, Path), ("namespace" = String, Path), ("repo" = String, Path), ("rev" = String, Path)),
     responses((status = 200, body = PreuploadDone), (status = 403, body = crate::error::ErrorBody), (status = 404, body = crate::error::ErrorBody)))]
-pub async fn preupload(State(app): State<App>, Who(caller): Who, target: Target, query: Query, Body(asked): Body<Preupload>) -> Result<Json<PreuploadDone>> {
+pub async fn preupload(
+    State(app): State<App>,
+    Who(caller): Who,
+    target: Target,
+    query: Query,
+    Body(asked): Body<Preupload>,
+) -> Result<Json<PreuploadDone>> {
     let access = app.write(&caller, target.kind, &target.path).await?;
     refuse_pull_request(&query)?;
     if asked.files.len() > PREUPLOAD_FILES_MAX {
@@ -85,7 +94,13 @@ pub async fn preupload(State(app): State<App>, Who(caller): Who, target: Target,
         size: f.size,
     });
     let answers = app
-        .preupload(&access.content(), &target.rev, files.collect(), asked.git_attributes.as_deref(), asked.git_ignore.as_deref())
+        .preupload(
+            &access.content(),
+            &target.rev,
+            files.collect(),
+            asked.git_attributes.as_deref(),
+            asked.git_ignore.as_deref(),
+        )
         .await?;
     let files = answers.into_iter().map(|a| Advice {
         path: a.path,
@@ -177,7 +192,12 @@ impl Lines {
             }
             self.scanned = self.rest.len();
             if self.scanned > LINE_BYTES_MAX {
-                return Err(Error::new(Code::TooLarge, format!("A line of a commit has at most {LINE_BYTES_MAX} bytes: files over 10 MiB go through the content store.")));
+                return Err(Error::new(
+                    Code::TooLarge,
+                    format!(
+                        "A line of a commit has at most {LINE_BYTES_MAX} bytes: files over 10 MiB go through the content store."
+                    ),
+                ));
             }
             if self.done {
                 let line = std::mem::take(&mut self.rest);
@@ -188,11 +208,16 @@ impl Lines {
                 Some(Ok(part)) => {
                     self.total += part.len() as u64;
                     if self.total > COMMIT_BYTES_MAX {
-                        return Err(Error::new(Code::TooLarge, format!("A commit's body has at most {COMMIT_BYTES_MAX} bytes: split it.")));
+                        return Err(Error::new(
+                            Code::TooLarge,
+                            format!("A commit's body has at most {COMMIT_BYTES_MAX} bytes: split it."),
+                        ));
                     }
                     self.rest.extend_from_slice(&part);
                 }
-                Some(Err(e)) => return Err(Error::invalid("The request body ended early: nothing was committed.").because(e)),
+                Some(Err(e)) => {
+                    return Err(Error::invalid("The request body ended early: nothing was committed.").because(e));
+                }
                 None => self.done = true,
             }
         }
@@ -206,7 +231,8 @@ fn value<T: serde::de::DeserializeOwned>(key: &str, value: serde_json::Value) ->
 /// A line as JSON. Large contents are parsed off the async threads.
 async fn parse(line: Vec<u8>) -> TypesResult<Line> {
     let parse = move || {
-        serde_json::from_slice::<Line>(&line).map_err(|e| Error::invalid(format!("A line of the commit is not the JSON expected here: {e}")))
+        serde_json::from_slice::<Line>(&line)
+            .map_err(|e| Error::invalid(format!("A line of the commit is not the JSON expected here: {e}")))
     };
     tokio::task::spawn_blocking(parse).await.map_err(Error::internal)?
 }
@@ -218,7 +244,13 @@ async fn parse(line: Vec<u8>) -> TypesResult<Line> {
     params(("kind" = String, Path), ("namespace" = String, Path), ("repo" = String, Path), ("rev" = String, Path)),
     responses((status = 200, body = Committed), (status = 400, body = crate::error::ErrorBody), (status = 403, body = crate::error::ErrorBody), (status = 404, body = crate::error::ErrorBody),
         (status = 412, body = crate::error::ErrorBody), (status = 422, body = crate::error::ErrorBody)))]
-pub async fn commit(State(app): State<App>, Who(caller): Who, target: Target, query: Query, request: Request) -> Result<Json<Committed>> {
+pub async fn commit(
+    State(app): State<App>,
+    Who(caller): Who,
+    target: Target,
+    query: Query,
+    request: Request,
+) -> Result<Json<Committed>> {
     let access = app.write(&caller, target.kind, &target.path).await?;
     refuse_pull_request(&query)?;
     let mut lines = Lines::new(request.into_body());
@@ -260,7 +292,9 @@ async fn fill(mut writer: CommitWriter, lines: &mut Lines) -> TypesResult<Commit
                         .decode(&file.content)
                         .map_err(|_| Error::invalid(format!("The content of \"{}\" is not base64.", file.path)))?,
                     None | Some("utf-8") => file.content.into_bytes(),
-                    Some(other) => return Err(Error::invalid(format!("Unknown encoding '{other}' for \"{}\".", file.path))),
+                    Some(other) => {
+                        return Err(Error::invalid(format!("Unknown encoding '{other}' for \"{}\".", file.path)));
+                    }
                 };
                 writer.put_file(&file.path, bytes).await?;
             }
@@ -269,7 +303,8 @@ async fn fill(mut writer: CommitWriter, lines: &mut Lines) -> TypesResult<Commit
                 if file.algo.as_deref().is_some_and(|a| a != "sha256") {
                     return Err(Error::invalid(format!("\"{}\": the only algorithm is sha256.", file.path)));
                 }
-                let sha256: Sha256 = file.oid.parse().map_err(|e| Error::invalid(format!("\"{}\": oid: {e}", file.path)))?;
+                let sha256: Sha256 =
+                    file.oid.parse().map_err(|e| Error::invalid(format!("\"{}\": oid: {e}", file.path)))?;
                 writer.put_large(&file.path, sha256, file.size).await?;
             }
             "deletedFile" => writer.delete_file(&value::<Deleted>("deletedFile", line.value)?.path)?,
@@ -282,4 +317,79 @@ async fn fill(mut writer: CommitWriter, lines: &mut Lines) -> TypesResult<Commit
         }
     }
     Ok(writer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a body that arrives in the given pieces.
+    async fn read(pieces: Vec<&[u8]>) -> TypesResult<Vec<Vec<u8>>> {
+        let pieces: Vec<std::io::Result<bytes::Bytes>> =
+            pieces.into_iter().map(|p| Ok(bytes::Bytes::copy_from_slice(p))).collect();
+        let mut lines = Lines::new(axum::body::Body::from_stream(futures_util::stream::iter(pieces)));
+        let mut all = Vec::new();
+        while let Some(line) = lines.next().await? {
+            all.push(line);
+        }
+        Ok(all)
+    }
+
+    #[tokio::test]
+    async fn lines_do_not_depend_on_how_the_body_is_cut() {
+        let body = b"{\"key\":1}\n\n  \r\n{\"key\":2}\n{\"key\":3}";
+        let whole = read(vec![body]).await.unwrap();
+        assert_eq!(whole.len(), 3);
+        for at in 0..body.len() {
+            for second in at..body.len() {
+                let cut = read(vec![&body[..at], &body[at..second], &body[second..]]).await.unwrap();
+                assert_eq!(cut, whole, "cut at {at} and {second}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_line_without_end_is_refused_and_not_kept() {
+        let piece = vec![b'x'; 1 << 20];
+        let pieces: Vec<&[u8]> = std::iter::repeat_n(piece.as_slice(), 40).collect();
+        assert_eq!(read(pieces).await.unwrap_err().code, Code::TooLarge);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_an_error() {
+        let pieces: Vec<std::io::Result<bytes::Bytes>> =
+            vec![Ok(bytes::Bytes::from_static(b"{}\n{\"ke")), Err(std::io::Error::other("gone"))];
+        let mut lines = Lines::new(axum::body::Body::from_stream(futures_util::stream::iter(pieces)));
+        assert_eq!(lines.next().await.unwrap().unwrap(), b"{}");
+        assert_eq!(lines.next().await.unwrap_err().code, Code::Invalid);
+    }
+
+    /// Seeded nonsense: every line is an error or a known operation, and nothing panics.
+    #[tokio::test]
+    async fn nonsense_lines_are_refused() {
+        let good = br#"{"key":"file","value":{"path":"a","content":"aGk=","encoding":"base64"}}"#;
+        let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+        for _ in 0..5000 {
+            let mut line = good.to_vec();
+            for _ in 0..4 {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let at = (seed >> 33) as usize % line.len();
+                match seed % 3 {
+                    0 => line[at] = (seed >> 20) as u8,
+                    1 => {
+                        line.remove(at);
+                    }
+                    _ => line.insert(at, (seed >> 20) as u8),
+                }
+            }
+            if let Ok(parsed) = serde_json::from_slice::<Line>(&line)
+                && parsed.key == "file"
+            {
+                // Whatever still parses is a file with a path; the path's own rules come after.
+                if let Ok(file) = value::<File>("file", parsed.value) {
+                    assert!(file.path.len() <= line.len());
+                }
+            }
+        }
+    }
 }

@@ -1,10 +1,10 @@
 //! `POST /api/repos/create`
 
-use axum::extract::State;
 use axum::Json;
+use axum::extract::State;
 use base64::Engine;
-use haina_app::repos::NewRepo;
 use haina_app::App;
+use haina_app::repos::NewRepo;
 use haina_types::{Error, NameError, RepoKind, Visibility};
 use serde::{Deserialize, Serialize};
 
@@ -66,17 +66,18 @@ pub async fn create(State(app): State<App>, Who(caller): Who, Body(new): Body<Cr
     };
     let kind: RepoKind = match new.r#type.as_deref() {
         None => RepoKind::Model,
-        Some(text) => text.parse().map_err(|()| {
-            Error::invalid("Invalid option: \"type\" must be one of [model, dataset, space, kernel]")
-        })?,
+        Some(text) => text
+            .parse()
+            .map_err(|()| Error::invalid("Invalid option: \"type\" must be one of [model, dataset, space, kernel]"))?,
     };
     let visibility = match (new.visibility.as_deref(), new.private) {
         (Some("protected"), _) => {
             return Err(Error::invalid("Protected repositories are not offered here: choose public or private.").into());
         }
-        (Some(text), _) => Some(text.parse().map_err(|()| {
-            Error::invalid("Invalid option: \"visibility\" must be one of [public, private]")
-        })?),
+        (Some(text), _) => Some(
+            text.parse()
+                .map_err(|()| Error::invalid("Invalid option: \"visibility\" must be one of [public, private]"))?,
+        ),
         (None, Some(private)) => Some(if private { Visibility::Private } else { Visibility::Public }),
         (None, None) => None,
     };

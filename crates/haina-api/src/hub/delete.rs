@@ -1,7 +1,7 @@
 //! `DELETE /api/repos/delete`
 
-use axum::extract::State;
 use axum::Json;
+use axum::extract::State;
 use haina_app::App;
 use haina_types::{Code, Error, RepoKind, RepoPath};
 use serde::Deserialize;
@@ -23,7 +23,11 @@ pub struct DeleteRepo {
 /// Deletes a repository and its history.
 #[utoipa::path(delete, path = "/api/repos/delete", tag = "repositories", request_body = DeleteRepo,
     responses((status = 200), (status = 401, body = crate::error::ErrorBody), (status = 403, body = crate::error::ErrorBody), (status = 404, body = crate::error::ErrorBody)))]
-pub async fn delete(State(app): State<App>, Who(caller): Who, Body(which): Body<DeleteRepo>) -> Result<Json<serde_json::Value>> {
+pub async fn delete(
+    State(app): State<App>,
+    Who(caller): Who,
+    Body(which): Body<DeleteRepo>,
+) -> Result<Json<serde_json::Value>> {
     let user = caller.require_user()?;
     let not_found = || Error::new(Code::RepoNotFound, "Repository not found");
     let kind: RepoKind = which.r#type.as_deref().unwrap_or("model").parse().map_err(|()| not_found())?;

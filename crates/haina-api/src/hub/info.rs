@@ -1,8 +1,8 @@
 //! `GET /api/{kind}/{ns}/{name}` and `…/revision/{rev}`
 
+use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use haina_app::App;
 use haina_types::{Code, Error};
 

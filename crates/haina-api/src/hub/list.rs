@@ -1,12 +1,12 @@
 //! `GET /api/models`, `GET /api/datasets`, `GET /api/spaces`
 
+use axum::Json;
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
-use haina_app::repos::{ListQuery, ListSort};
 use haina_app::App;
+use haina_app::repos::{ListQuery, ListSort};
 use haina_types::{Error, RepoKind};
-use http::{header, HeaderMap};
+use http::{HeaderMap, header};
 use serde_json::Value;
 
 use super::render::{self, Shape};
@@ -34,10 +34,18 @@ async fn list(app: App, who: Who, uri: OriginalUri, query: Query, kind: RepoKind
     let shape = Shape::for_list(kind, &query)?;
     let mut tags = query.all("filter");
     tags.extend(query.all("tags"));
-    for (key, prefix) in [("language", ""), ("license", "license:"), ("library", ""), ("trained_dataset", "dataset:"), ("datasets", "dataset:"), ("models", "model:")] {
+    for (key, prefix) in [
+        ("language", ""),
+        ("license", "license:"),
+        ("library", ""),
+        ("trained_dataset", "dataset:"),
+        ("datasets", "dataset:"),
+        ("models", "model:"),
+    ] {
         tags.extend(query.all(key).into_iter().map(|v| if v.starts_with(prefix) { v } else { format!("{prefix}{v}") }));
     }
-    let tags = tags.iter().flat_map(|t| t.split(',')).map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned).collect();
+    let tags =
+        tags.iter().flat_map(|t| t.split(',')).map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned).collect();
     let page = app
         .list_repos(
             &who.0,

@@ -1,12 +1,12 @@
 //! `GET /api/{kind}/{ns}/{name}/commits/{rev}` and `…/refs`
 
+use axum::Json;
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
-use haina_app::history::RefTarget;
 use haina_app::App;
-use http::{header, HeaderMap, HeaderName, HeaderValue};
-use serde_json::{json, Value};
+use haina_app::history::RefTarget;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use serde_json::{Value, json};
 
 use crate::error::Result;
 use crate::request::{Query, Target, Who};
@@ -24,7 +24,13 @@ fn escape(text: &str) -> String {
 #[utoipa::path(get, path = "/api/{kind}/{namespace}/{repo}/commits/{rev}", tag = "commits",
     params(("kind" = String, Path), ("namespace" = String, Path), ("repo" = String, Path), ("rev" = String, Path), ("p" = Option<u32>, Query, description = "page, from 0"), ("limit" = Option<u32>, Query)),
     responses((status = 200, body = Vec<serde_json::Value>, headers(("X-Total-Count" = u64), ("Link" = String))), (status = 404, body = crate::error::ErrorBody)))]
-pub async fn commits(State(app): State<App>, Who(caller): Who, target: Target, uri: OriginalUri, query: Query) -> Result<Response> {
+pub async fn commits(
+    State(app): State<App>,
+    Who(caller): Who,
+    target: Target,
+    uri: OriginalUri,
+    query: Query,
+) -> Result<Response> {
     let access = app.read_content(&caller, target.kind, &target.path).await?;
     let head = app.resolve_revision(&access, &target.rev).await?;
     let page = query.number("p")?.unwrap_or(0);
@@ -80,7 +86,8 @@ pub async fn refs(State(app): State<App>, Who(caller): Who, target: Target, quer
     let access = app.read_content(&caller, target.kind, &target.path).await?;
     let refs = app.list_refs(&access).await?;
     let list = |targets: &[RefTarget]| -> Vec<Value> { targets.iter().map(branch).collect() };
-    let mut answer = json!({"branches": list(&refs.branches), "tags": list(&refs.tags), "converts": list(&refs.converts)});
+    let mut answer =
+        json!({"branches": list(&refs.branches), "tags": list(&refs.tags), "converts": list(&refs.converts)});
     if query.flag("include_prs") {
         answer["pullRequests"] = json!(list(&refs.pull_requests));
     }

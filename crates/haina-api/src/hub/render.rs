@@ -1,34 +1,98 @@
 //! Repositories as JSON, in the shape that clients know.
 
-use haina_app::repos::{Facts, Repo, RepoInfo, RepoSummary};
 use haina_app::history::Entry;
+use haina_app::repos::{Facts, Repo, RepoInfo, RepoSummary};
 
 use haina_types::{Error, Oid, RepoKind, Visibility};
-use serde_json::{json, Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::error::Result;
 use crate::request::Query;
 
-
-
 const MODEL: &[&str] = &[
-    "author", "baseModels", "cardData", "childrenModelCount", "config", "createdAt", "disabled", "downloads",
-    "downloadsAllTime", "evalResults", "gated", "gguf", "gitalyUid", "inference", "inferenceProviderMapping",
-    "lastModified", "library_name", "likes", "mask_token", "model-index", "pipeline_tag", "private",
-    "resourceGroup", "safetensors", "sha", "siblings", "spaces", "tags", "transformersInfo", "trendingScore",
-    "usedStorage", "widgetData", "xetEnabled",
+    "author",
+    "baseModels",
+    "cardData",
+    "childrenModelCount",
+    "config",
+    "createdAt",
+    "disabled",
+    "downloads",
+    "downloadsAllTime",
+    "evalResults",
+    "gated",
+    "gguf",
+    "gitalyUid",
+    "inference",
+    "inferenceProviderMapping",
+    "lastModified",
+    "library_name",
+    "likes",
+    "mask_token",
+    "model-index",
+    "pipeline_tag",
+    "private",
+    "resourceGroup",
+    "safetensors",
+    "sha",
+    "siblings",
+    "spaces",
+    "tags",
+    "transformersInfo",
+    "trendingScore",
+    "usedStorage",
+    "widgetData",
+    "xetEnabled",
 ];
 const DATASET: &[&str] = &[
-    "author", "cardData", "citation", "createdAt", "description", "disabled", "downloads", "downloadsAllTime",
-    "gated", "gitalyUid", "lastModified", "likes", "mainSize", "paperswithcode_id", "private", "resourceGroup",
-    "sha", "siblings", "tags", "trendingScore", "usedStorage", "xetEnabled",
+    "author",
+    "cardData",
+    "citation",
+    "createdAt",
+    "description",
+    "disabled",
+    "downloads",
+    "downloadsAllTime",
+    "gated",
+    "gitalyUid",
+    "lastModified",
+    "likes",
+    "mainSize",
+    "paperswithcode_id",
+    "private",
+    "resourceGroup",
+    "sha",
+    "siblings",
+    "tags",
+    "trendingScore",
+    "usedStorage",
+    "xetEnabled",
 ];
 const SPACE: &[&str] = &[
-    "author", "cardData", "createdAt", "datasets", "disabled", "gitalyUid", "lastModified", "likes", "models",
-    "private", "region", "resourceGroup", "runtime", "sdk", "sha", "siblings", "subdomain", "tags",
-    "trendingScore", "usedStorage", "xetEnabled",
+    "author",
+    "cardData",
+    "createdAt",
+    "datasets",
+    "disabled",
+    "gitalyUid",
+    "lastModified",
+    "likes",
+    "models",
+    "private",
+    "region",
+    "resourceGroup",
+    "runtime",
+    "sdk",
+    "sha",
+    "siblings",
+    "subdomain",
+    "tags",
+    "trendingScore",
+    "usedStorage",
+    "xetEnabled",
 ];
-const KERNEL: &[&str] = &["author", "createdAt", "downloads", "gated", "lastModified", "likes", "private", "sha", "siblings", "tags"];
+const KERNEL: &[&str] =
+    &["author", "createdAt", "downloads", "gated", "lastModified", "likes", "private", "sha", "siblings", "tags"];
 
 fn allowed(kind: RepoKind) -> &'static [&'static str] {
     match kind {
@@ -41,12 +105,37 @@ fn allowed(kind: RepoKind) -> &'static [&'static str] {
 
 /// Properties that are only given when asked for by name.
 const ON_REQUEST: &[&str] = &[
-    "baseModels", "childrenModelCount", "downloadsAllTime", "evalResults", "gguf", "gitalyUid", "inference",
-    "inferenceProviderMapping", "resourceGroup", "trendingScore", "xetEnabled", "mainSize",
+    "baseModels",
+    "childrenModelCount",
+    "downloadsAllTime",
+    "evalResults",
+    "gguf",
+    "gitalyUid",
+    "inference",
+    "inferenceProviderMapping",
+    "resourceGroup",
+    "trendingScore",
+    "xetEnabled",
+    "mainSize",
 ];
 
 /// Properties that lists leave out unless asked.
-const FULL_ONLY: &[&str] = &["author", "cardData", "config", "siblings", "sha", "gated", "disabled", "transformersInfo", "usedStorage", "safetensors", "model-index", "widgetData", "spaces", "mask_token"];
+const FULL_ONLY: &[&str] = &[
+    "author",
+    "cardData",
+    "config",
+    "siblings",
+    "sha",
+    "gated",
+    "disabled",
+    "transformersInfo",
+    "usedStorage",
+    "safetensors",
+    "model-index",
+    "widgetData",
+    "spaces",
+    "mask_token",
+];
 
 /// Which properties an answer has.
 pub struct Shape {
@@ -64,7 +153,11 @@ impl Shape {
         for (index, name) in expand.iter().enumerate() {
             if !allowed(kind).contains(&name.as_str()) {
                 let options: Vec<String> = allowed(kind).iter().map(|a| format!("\"{a}\"")).collect();
-                return Err(Error::invalid(format!("✖ Invalid option: expected one of {}\n  → at expand[{index}]", options.join("|"))).into());
+                return Err(Error::invalid(format!(
+                    "✖ Invalid option: expected one of {}\n  → at expand[{index}]",
+                    options.join("|")
+                ))
+                .into());
             }
         }
         Ok(Self { kind, expand: (!expand.is_empty()).then_some(expand), hidden: Vec::new() })

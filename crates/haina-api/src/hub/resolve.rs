@@ -5,11 +5,11 @@ use std::ops::Range;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
+use haina_app::App;
 use haina_app::gate::ContentAccess;
 use haina_app::history::{Entry, EntryKind};
-use haina_app::App;
 use haina_types::{Code, Error, FilePath, Oid};
-use http::{header, HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use crate::answer::{path as encode_path, segment};
 use crate::error::{Result, X_REPO_COMMIT};
@@ -68,7 +68,9 @@ fn value(text: &str) -> Result<HeaderValue> {
 /// The path of a file, or that it does not exist.
 fn file_path(target: &Target, commit: Oid) -> Result<FilePath> {
     let text = target.file.as_deref().unwrap_or_default();
-    Ok(text.parse().map_err(|_| Error::new(Code::EntryNotFound, format!("\"{text}\" does not exist at this revision")).at(commit))?)
+    Ok(text.parse().map_err(|_| {
+        Error::new(Code::EntryNotFound, format!("\"{text}\" does not exist at this revision")).at(commit)
+    })?)
 }
 
 /// The headers of every answer about a file.
@@ -80,13 +82,22 @@ fn describe(app: &App, target: &Target, access: &ContentAccess, commit: Oid, ent
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Files come from anyone: whatever they are, they must not act as a page of this site.
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; media-src 'self'; img-src 'self' data:; sandbox"));
-    headers.insert(HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin"));
-    let cache = if access.repo().visibility == haina_types::Visibility::Public { "public, no-cache" } else { "private, no-cache" };
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; style-src 'unsafe-inline'; media-src 'self'; img-src 'self' data:; sandbox",
+        ),
+    );
+    let cache = if access.repo().visibility == haina_types::Visibility::Public {
+        "public, no-cache"
+    } else {
+        "private, no-cache"
+    };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     headers.insert(header::VARY, HeaderValue::from_static("Authorization, Cookie"));
     let (_, name) = FilePath::split(&entry.path);
-    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_. ()".contains(c) { c } else { '_' }).collect();
+    let plain: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_. ()".contains(c) { c } else { '_' }).collect();
     let serving = haina_app::files::serving(entry.path.as_str());
     let way = if serving.inline { "inline" } else { "attachment" };
     headers.insert(
@@ -100,13 +111,20 @@ fn describe(app: &App, target: &Target, access: &ContentAccess, commit: Oid, ent
     }
     if let (Some(xet), Some(_)) = (&entry.xet, &entry.lfs) {
         let repo = access.repo();
-        let route = format!("{}/api/{}/{}/xet-read-token/{commit}", app.base_url(), target.kind.plural(), encode_path(&repo.path().to_string()));
+        let route = format!(
+            "{}/api/{}/{}/xet-read-token/{commit}",
+            app.base_url(),
+            target.kind.plural(),
+            encode_path(&repo.path().to_string())
+        );
         headers.insert(X_XET_HASH, value(&xet.to_string())?);
         headers.insert(X_XET_REFRESH_ROUTE, value(&route)?);
         let info = app.cas_url(access);
         headers.insert(
             header::LINK,
-            value(&format!("<{route}>; rel=\"xet-auth\", <{info}/v1/reconstructions/{xet}>; rel=\"xet-reconstruction-info\""))?,
+            value(&format!(
+                "<{route}>; rel=\"xet-auth\", <{info}/v1/reconstructions/{xet}>; rel=\"xet-reconstruction-info\""
+            ))?,
         );
     }
     Ok(headers)
@@ -118,17 +136,30 @@ fn describe(app: &App, target: &Target, access: &ContentAccess, commit: Oid, ent
         ("Range" = Option<String>, Header), ("If-None-Match" = Option<String>, Header)),
     responses((status = 200, content_type = "application/octet-stream", headers(("ETag" = String), ("X-Repo-Commit" = String), ("X-Linked-Size" = u64), ("X-Xet-Hash" = String))),
         (status = 206), (status = 304), (status = 404, body = crate::error::ErrorBody), (status = 416, body = crate::error::ErrorBody)))]
-pub async fn resolve(State(app): State<App>, Who(caller): Who, target: Target, method: Method, asked: HeaderMap) -> Result<Response> {
+pub async fn resolve(
+    State(app): State<App>,
+    Who(caller): Who,
+    target: Target,
+    method: Method,
+    asked: HeaderMap,
+) -> Result<Response> {
     let access = app.read_content(&caller, target.kind, &target.path).await?;
     let commit = app.resolve_revision(&access, &target.rev).await?;
     let path = file_path(&target, commit)?;
     let entry = app.find_entry(&access, commit, &path).await?;
     let is_file = matches!(entry.kind, EntryKind::File | EntryKind::Symlink);
     if !is_file {
-        return Err(Error::new(Code::EntryNotFound, format!("\"{path}\" is a folder at this revision")).at(commit).into());
+        return Err(Error::new(Code::EntryNotFound, format!("\"{path}\" is a folder at this revision"))
+            .at(commit)
+            .into());
     }
     if entry.lfs.is_some() && entry.xet.is_none() {
-        return Err(Error::new(Code::Unavailable, "The content of this file is not stored here, or is not what its pointer declares.").at(commit).into());
+        return Err(Error::new(
+            Code::Unavailable,
+            "The content of this file is not stored here, or is not what its pointer declares.",
+        )
+        .at(commit)
+        .into());
     }
     let mut headers = describe(&app, &target, &access, commit, &entry)?;
     if asked.get(header::ACCEPT).is_some_and(|a| a.to_str().is_ok_and(|a| a.contains(XET_FILE_INFO)))
@@ -152,15 +183,21 @@ pub async fn resolve(State(app): State<App>, Who(caller): Who, target: Target, m
         Asked::All => None,
         Asked::Part(range) => Some(range),
         Asked::Nothing => {
-            return Err(Error::new(Code::RangeNotSatisfiable, format!("The file has {} bytes: the range lies past its end.", entry.size))
-                .with_detail(entry.size.to_string())
-                .into());
+            return Err(Error::new(
+                Code::RangeNotSatisfiable,
+                format!("The file has {} bytes: the range lies past its end.", entry.size),
+            )
+            .with_detail(entry.size.to_string())
+            .into());
         }
     };
     let (status, length) = match &range {
         None => (StatusCode::OK, entry.size),
         Some(range) => {
-            headers.insert(header::CONTENT_RANGE, value(&format!("bytes {}-{}/{}", range.start, range.end - 1, entry.size))?);
+            headers.insert(
+                header::CONTENT_RANGE,
+                value(&format!("bytes {}-{}/{}", range.start, range.end - 1, entry.size))?,
+            );
             (StatusCode::PARTIAL_CONTENT, range.end - range.start)
         }
     };
@@ -196,7 +233,9 @@ pub async fn raw(State(app): State<App>, Who(caller): Who, target: Target) -> Re
     let path = file_path(&target, commit)?;
     let mut entry = app.find_entry(&access, commit, &path).await?;
     if !matches!(entry.kind, EntryKind::File | EntryKind::Symlink) {
-        return Err(Error::new(Code::EntryNotFound, format!("\"{path}\" is a folder at this revision")).at(commit).into());
+        return Err(Error::new(Code::EntryNotFound, format!("\"{path}\" is a folder at this revision"))
+            .at(commit)
+            .into());
     }
     let bytes = app.read_blob(&access, &entry).await?;
     entry.lfs = None;

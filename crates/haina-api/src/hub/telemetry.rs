@@ -2,7 +2,7 @@
 
 use axum::Json;
 use http::StatusCode;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 /// Usage reports of clients: accepted and dropped.
 #[utoipa::path(head, path = "/api/telemetry/{topic}", tag = "service", params(("topic" = String, Path)), responses((status = 200)))]

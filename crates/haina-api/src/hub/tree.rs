@@ -1,18 +1,18 @@
 //! `GET /api/{kind}/{ns}/{name}/tree/{rev}[/{path}]` and `POST …/paths-info/{rev}`
 
+use axum::Json;
 use axum::extract::{OriginalUri, Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
-use haina_app::history::{Entry, EntryKind, TreeOptions};
 use haina_app::App;
+use haina_app::history::{Entry, EntryKind, TreeOptions};
 use haina_types::{Code, Error, FilePath};
-use http::{header, HeaderMap};
+use http::{HeaderMap, header};
 use serde::Deserialize;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use crate::answer::next_link;
 use crate::error::Result;
-use crate::request::{read_body, Query, Target, Who, BODY_BYTES_MAX};
+use crate::request::{BODY_BYTES_MAX, Query, Target, Who, read_body};
 
 /// Most paths of one question.
 const PATHS_MAX: usize = 1000;
@@ -50,13 +50,20 @@ fn render(entry: &Entry, expand: bool) -> Value {
     params(("kind" = String, Path), ("namespace" = String, Path), ("repo" = String, Path), ("rev" = String, Path), ("path" = String, Path, description = "folder; the root when absent"),
         ("recursive" = Option<bool>, Query), ("expand" = Option<bool>, Query, description = "also the last commit of each entry"), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Vec<serde_json::Value>, headers(("Link" = String, description = "the next page"))), (status = 404, body = crate::error::ErrorBody)))]
-pub async fn tree(State(app): State<App>, Who(caller): Who, target: Target, uri: OriginalUri, query: Query) -> Result<Response> {
+pub async fn tree(
+    State(app): State<App>,
+    Who(caller): Who,
+    target: Target,
+    uri: OriginalUri,
+    query: Query,
+) -> Result<Response> {
     let access = app.read_content(&caller, target.kind, &target.path).await?;
     let commit = app.resolve_revision(&access, &target.rev).await?;
     let folder = match target.file.as_deref().map(|f| f.trim_matches('/')).filter(|f| !f.is_empty()) {
         None => None,
         Some(text) => {
-            let missing = || Error::new(Code::EntryNotFound, format!("\"{text}\" does not exist at this revision")).at(commit);
+            let missing =
+                || Error::new(Code::EntryNotFound, format!("\"{text}\" does not exist at this revision")).at(commit);
             Some(text.parse::<FilePath>().map_err(|_| missing())?)
         }
     };
@@ -87,12 +94,19 @@ struct PathsInfo {
 #[utoipa::path(post, path = "/api/{kind}/{namespace}/{repo}/paths-info/{rev}", tag = "files",
     params(("kind" = String, Path), ("namespace" = String, Path), ("repo" = String, Path), ("rev" = String, Path)),
     responses((status = 200, body = Vec<serde_json::Value>), (status = 404, body = crate::error::ErrorBody)))]
-pub async fn paths_info(State(app): State<App>, Who(caller): Who, target: Target, request: Request) -> Result<Json<Vec<Value>>> {
+pub async fn paths_info(
+    State(app): State<App>,
+    Who(caller): Who,
+    target: Target,
+    request: Request,
+) -> Result<Json<Vec<Value>>> {
     let access = app.read_content(&caller, target.kind, &target.path).await?;
-    let is_json = request.headers().get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/json"));
+    let is_json =
+        request.headers().get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/json"));
     let body = read_body(request.into_body(), BODY_BYTES_MAX).await?;
     let asked: PathsInfo = if is_json {
-        serde_json::from_slice(&body).map_err(|e| Error::invalid(format!("The body is not the JSON expected here: {e}")))?
+        serde_json::from_slice(&body)
+            .map_err(|e| Error::invalid(format!("The body is not the JSON expected here: {e}")))?
     } else {
         let mut asked = PathsInfo { paths: Vec::new(), expand: false };
         for (key, value) in form_urlencoded::parse(&body) {

@@ -1,7 +1,7 @@
 //! `GET /api/whoami-v2`
 
-use axum::extract::State;
 use axum::Json;
+use axum::extract::State;
 use haina_app::App;
 use serde::Serialize;
 
@@ -61,11 +61,8 @@ pub struct Token {
 pub async fn whoami(State(app): State<App>, Who(caller): Who) -> Result<Json<WhoAmI>> {
     let me = app.identity(&caller).await?;
     let avatar = |name: &str| format!("{}/api/avatars/{name}", app.base_url());
-    let token = me.token.map(|t| Token {
-        display_name: t.name,
-        role: t.role.as_str(),
-        created_at: t.created_at.to_string(),
-    });
+    let token =
+        me.token.map(|t| Token { display_name: t.name, role: t.role.as_str(), created_at: t.created_at.to_string() });
     Ok(Json(WhoAmI {
         r#type: "user",
         id: format!("{:024x}", me.id),

@@ -1,10 +1,10 @@
 //! `GET /api/{kind}/{ns}/{name}/xet-read-token/{rev}` and `…/xet-write-token/{rev}`
 
+use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::Json;
-use haina_app::content::CasGrant;
 use haina_app::App;
+use haina_app::content::CasGrant;
 use haina_types::Error;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;

@@ -281,6 +281,7 @@ impl CommitWriter {
         if self.pending_bytes >= BATCH_BYTES {
             self.flush().await?;
         }
+        let _turn = app.history().turn(repo.id).await;
         for _ in 0..TRIES_MAX {
             if let Some(done) = self.attempt(&repo, &pointers).await? {
                 if self.branch == RefName::main() {

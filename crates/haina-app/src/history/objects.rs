@@ -1,13 +1,15 @@
 //! Reading git objects, through caches that need no invalidation: an object never changes, and every key carries the
 //! repository, so that membership stays the read barrier.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use haina_db::git;
 use haina_git::{Commit, ObjectKind, Tree};
 use haina_types::{Error, Oid, Result};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use tokio::sync::OwnedMutexGuard;
 
 use super::entry::Entry;
 use crate::App;
@@ -32,6 +34,7 @@ pub struct State {
     trees: Cache<(i64, Oid), Arc<Tree>, ByTreeSize>,
     /// (repository, commit, path) → what stands there; content state is looked up each time.
     pub(super) entries: Cache<(i64, Oid, Box<str>), Arc<Entry>>,
+    turns: Mutex<HashMap<i64, Weak<tokio::sync::Mutex<()>>>>,
     pub(super) last_commits: Cache<(i64, Oid, Box<str>), Arc<super::log::FolderHistory>>,
 }
 
@@ -41,7 +44,26 @@ impl State {
             trees: Cache::with_weighter(4096, TREE_CACHE_BYTES, ByTreeSize),
             entries: Cache::new(ENTRY_CACHE_ITEMS),
             last_commits: Cache::new(256),
+            turns: Mutex::default(),
         }
+    }
+
+    /// Waits for this process's turn to move a branch of a repository. What decides is the compare-and-swap in the
+    /// database; taking turns only spares the work of those who would lose it.
+    pub(super) async fn turn(&self, repo: i64) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            match turns.get(&repo).and_then(Weak::upgrade) {
+                Some(turn) => turn,
+                None => {
+                    turns.retain(|_, turn| turn.strong_count() > 0);
+                    let turn = Arc::default();
+                    turns.insert(repo, Arc::downgrade(&turn));
+                    turn
+                }
+            }
+        };
+        turn.lock_owned().await
     }
 }
 

@@ -1,0 +1,7 @@
+//! The application's use cases on both databases, without a socket: the gate, commits that race, trees, facts, people.
+
+mod commits;
+mod gate;
+mod hub;
+mod people;
+mod trees;
