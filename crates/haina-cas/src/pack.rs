@@ -367,7 +367,7 @@ impl FileIngest {
     }
 }
 
-/// Takes a whole file from memory and commits its xorbs: small files, mirrors, tests. Gives the xorbs in the order
+/// Takes a whole file from memory and commits its xorbs: small files, tests. Gives the xorbs in the order
 /// in which they were completed.
 pub async fn build_xorbs(
     objects: Arc<dyn Objects>,
@@ -375,7 +375,12 @@ pub async fn build_xorbs(
     scheme: Option<Scheme>,
 ) -> Result<(Vec<crate::StoredXorb>, BuiltFile), CasError> {
     let mut ingest = FileIngest::with_scheme(objects, Arc::new(NoLookup), scheme);
-    let mut done = ingest.feed(content).await?;
+    let mut done = Vec::new();
+    let mut rest = content;
+    while !rest.is_empty() {
+        let part = rest.split_to(rest.len().min(1 << 20));
+        done.extend(ingest.feed(part).await?);
+    }
     let (rest, file) = ingest.finish().await?;
     done.extend(rest);
     let mut stored = Vec::with_capacity(done.len());

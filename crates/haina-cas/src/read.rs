@@ -27,8 +27,6 @@ use crate::xorb::StoredXorb;
 const RANGE_STEP_BYTES: u64 = 4 * CRC_BLOCK_BYTES as u64;
 /// Raw bytes of one step of assembly when memory is short.
 const SMALL_STEP_BYTES: u64 = 256 << 10;
-/// Content that is hashed in one hand-over.
-const HASH_BATCH_BYTES: usize = 2 << 20;
 
 /// Finds xorbs while a file is read; asked as the reading goes on, so that a file of any size needs little memory.
 pub trait XorbSource: Send + Sync + std::fmt::Debug {
@@ -103,17 +101,7 @@ impl Reader {
         source: Arc<dyn XorbSource>,
         range: Range<u64>,
     ) -> BoxStream<'static, Result<Bytes, CasError>> {
-        let assembly = Assembly {
-            inner: self.inner.clone(),
-            term: terms.touching(&range).start,
-            at: range.start,
-            terms,
-            source,
-            end: range.end,
-            xorb: None,
-            waiting: None,
-            running: VecDeque::new(),
-        };
+        let assembly = Assembly::new(self.inner.clone(), terms, source, range);
         stream::try_unfold(assembly, |mut assembly| async move {
             let parts = assembly.next().await?;
             Ok::<_, CasError>(parts.map(|parts| (stream::iter(parts.into_iter().map(Ok)), assembly)))
@@ -125,28 +113,17 @@ impl Reader {
     /// The SHA-256 of a file's content, by reading all of it: turns a claim into a fact.
     pub async fn sha256_of(&self, terms: FileTerms, source: Arc<dyn XorbSource>) -> Result<Sha256, CasError> {
         let size = terms.size();
-        let mut content = self.assemble(terms, source, 0..size);
+        let mut assembly = Assembly::new(self.inner.clone(), terms, source, 0..size);
         let mut hasher = sha2::Sha256::new();
-        let mut batch = Vec::<Bytes>::new();
-        let mut batch_len = 0;
-        loop {
-            let part = content.try_next().await?;
-            let ended = part.is_none();
-            batch_len += part.as_ref().map_or(0, Bytes::len);
-            batch.extend(part);
-            if ended || batch_len >= HASH_BATCH_BYTES {
-                let parts = std::mem::take(&mut batch);
-                batch_len = 0;
-                let work = move || {
-                    parts.iter().for_each(|p| hasher.update(p));
-                    hasher
-                };
-                hasher = tokio::task::spawn_blocking(work).await.map_err(|_| CasError::Cancelled)?;
-            }
-            if ended {
-                return Ok(Sha256(hasher.finalize().into()));
-            }
+        // Step by step: whoever keeps parts while waiting for more can wait for itself.
+        while let Some(parts) = assembly.next().await? {
+            let work = move || {
+                parts.iter().for_each(|p| hasher.update(p));
+                hasher
+            };
+            hasher = tokio::task::spawn_blocking(work).await.map_err(|_| CasError::Cancelled)?;
         }
+        Ok(Sha256(hasher.finalize().into()))
     }
 }
 
@@ -215,6 +192,12 @@ struct Assembly {
 }
 
 impl Assembly {
+    fn new(inner: Arc<Inner>, terms: FileTerms, source: Arc<dyn XorbSource>, range: Range<u64>) -> Self {
+        let term = terms.touching(&range).start;
+        let Range { start: at, end } = range;
+        Self { inner, terms, source, term, at, end, xorb: None, waiting: None, running: VecDeque::new() }
+    }
+
     /// The bytes of the next step, with the steps after it set going.
     async fn next(&mut self) -> Result<Option<Vec<Bytes>>, CasError> {
         if self.end > self.terms.size() {
