@@ -24,7 +24,7 @@ async fn main() -> Result<()> {
     let db = Db::open(&address.parse()?).await?;
     fill(&db, repositories).await?;
     points(&db, repositories).await?;
-    if repositories > 1 { transactions(&db).await?; }
+    transactions(&db).await?;
     lists(&db).await
 }
 
@@ -45,6 +45,7 @@ async fn fill(db: &Db, repositories: u64) -> Result<()> {
         expires_at: None,
     };
     people::insert_token(&mut tx, &token).await?;
+    let other = people::insert_org(&mut tx, &"other".parse()?, "Other", NOW).await?;
     tx.commit().await?;
     for batch in 0..repositories.div_ceil(1000) {
         let mut tx = db.begin().await?;
@@ -54,7 +55,7 @@ async fn fill(db: &Db, repositories: u64) -> Result<()> {
             let new = NewRepo {
                 public_id: &format!("{n:024x}"),
                 kind: RepoKind::Model,
-                ns_id: owner,
+                ns_id: if n % 5000 == 77 { other } else { owner },
                 name: &name,
                 visibility: Visibility::Public,
                 created_by: Some(owner),
@@ -98,20 +99,21 @@ fn each(what: &str, count: usize, start: (Instant, Duration)) {
 }
 
 async fn points(db: &Db, repositories: u64) -> Result<()> {
-    const COUNT: usize = 60_000;
+    const COUNT: usize = 20_000;
     let now = || (Instant::now(), cpu());
     let mut names = Vec::new();
     let mut s = db.read().await?;
     for n in 0..COUNT as u64 {
         let id = i64::try_from(n.wrapping_mul(7919) % repositories + 1)?;
-        names.extend(repos::find_repo_by_id(&mut s, id).await?.map(|r| r.name.fold()));
+        let repo = repos::find_repo_by_id(&mut s, id).await?;
+        names.extend(repo.map(|r| (r.namespace.name.fold(), r.name.fold())));
     }
     drop(s);
     let main = RefName::main();
     let start = now();
-    for name in &names {
+    for (owner, name) in &names {
         let mut s = db.read().await?;
-        let found = repos::find_repo_with_ref(&mut s, RepoKind::Model, "owner", name, &main).await?;
+        let found = repos::find_repo_with_ref(&mut s, RepoKind::Model, owner, name, &main).await?;
         assert!(found.is_some_and(|(_, oid)| oid.is_some()));
     }
     each("repository with its owner and main branch, own session", names.len(), start);
@@ -194,7 +196,13 @@ async fn lists(db: &Db) -> Result<()> {
         ("30 with a rare tag", RepoFilter { tags: tag("rare-77"), ..models.clone() }),
         ("30 with no such tag", RepoFilter { tags: tag("none"), ..models.clone() }),
         ("30 of a task", RepoFilter { pipeline_tag: Some("task-5".into()), ..models.clone() }),
-        ("30 of an owner", RepoFilter { author: Some("owner".into()), ..models.clone() }),
+        (
+            "30 of two tags, one of them rare",
+            RepoFilter { tags: vec!["license:3".into(), "rare-77".into()], ..models.clone() },
+        ),
+        ("30 of all kinds", RepoFilter { kinds: Vec::new(), ..models.clone() }),
+        ("30 of an owner of few", RepoFilter { author: Some("other".into()), ..models.clone() }),
+        ("30 of an owner of most", RepoFilter { author: Some("owner".into()), ..models.clone() }),
         ("30 whose name has a common part", RepoFilter { search: tag("-12"), ..models.clone() }),
         ("30 whose name has a rare part", RepoFilter { search: tag("-77777-"), ..models.clone() }),
     ];

@@ -88,6 +88,12 @@ statements! {
         "select repo_id, oid from git_ref where repo_id in (select value from json_each($1)) and name = $2",
         "select repo_id, oid from git_ref where repo_id = any($1) and name = $2"
     );
+    PROBE_AUTHOR = point(
+        "select count(*) from (select 1 from namespace n join repo r on r.ns_id = n.id where n.fold = $1 limit $2) x"
+    );
+    PROBE_TAG = point("select count(*) from (select 1 from repo_tag t where t.tag = $1 limit $2) x");
+    PROBE_TASK = point("select count(*) from (select 1 from repo_card c where c.pipeline_tag = $1 limit $2) x");
+    PROBE_LIBRARY = point("select count(*) from (select 1 from repo_card c where c.library_name = $1 limit $2) x");
     COUNT_TAGGED = long(
         "select t.tag, count(*) from repo_tag t join repo r on r.id = t.repo_id
          where r.kind = $1 and r.visibility = 'public' and t.tag >= $2 and t.tag < $3
@@ -463,7 +469,7 @@ impl FromStr for Cursor {
 /// Which repositories to list. The default is all public ones, most attention first.
 #[derive(Debug, Clone)]
 pub struct RepoFilter {
-    /// Of these kinds; of any if empty. Lists of one kind are the quick ones.
+    /// Of these kinds; of any if empty.
     pub kinds: Vec<RepoKind>,
     /// Whose `namespace/name` contains each of these, without regard to case.
     pub search: Vec<String>,
@@ -585,37 +591,92 @@ fn pattern(word: &str) -> String {
     out
 }
 
-/// The statement of a list and its parameters. `patterns` are those of the search words.
-fn list_statement<'a>(filter: &'a RepoFilter, patterns: &'a [String], postgres: bool) -> (Sql, Vec<Value<'a>>) {
-    let mut c = Conditions { text: String::new(), params: Vec::new(), postgres };
-    match filter.kinds.as_slice() {
-        [] => {}
-        kinds => {
-            let list: Vec<String> = kinds.iter().map(|k| c.bind(*k)).collect();
-            c.and(&if let [one] = list.as_slice() {
-                format!("r.kind = {one}")
-            } else {
-                format!("r.kind in ({})", list.join(", "))
-            });
+/// What a list on SQLite starts from. Its planner knows nothing of how rare a value is; we look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// The index of the order, until the page is full: quick if many rows fit.
+    Order,
+    /// All that have this tag, then sorted: quick if few have it.
+    Tag(usize),
+    /// All of this task.
+    Task,
+    /// All for this library.
+    Library,
+    /// All of this owner.
+    Author,
+}
+
+/// Rows that are sorted sooner than they are searched for in the order of the list.
+const FEW: usize = 4000;
+
+/// Where a list on SQLite should start.
+async fn choose_start(s: &mut Session, filter: &RepoFilter) -> Result<Start> {
+    let mut candidates: Vec<(Start, &Sql, &str)> = Vec::new();
+    candidates.extend(filter.author.as_deref().map(|a| (Start::Author, &PROBE_AUTHOR, a)));
+    candidates.extend(filter.tags.iter().enumerate().map(|(i, t)| (Start::Tag(i), &PROBE_TAG, t.as_str())));
+    candidates.extend(filter.pipeline_tag.as_deref().map(|t| (Start::Task, &PROBE_TASK, t)));
+    candidates.extend(filter.library.as_deref().map(|l| (Start::Library, &PROBE_LIBRARY, l)));
+    let mut best = (FEW, Start::Order);
+    for (start, probe, value) in candidates {
+        // Counting stops where it can no longer be the best.
+        let count = s.one(probe, &values![value, best.0]).await?.int(0)?;
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        if count < best.0 {
+            best = (count, start);
         }
     }
+    Ok(best.1)
+}
+
+/// The statement of a list of one kind and its parameters. `patterns` are those of the search words.
+fn list_statement<'a>(
+    filter: &'a RepoFilter,
+    kind: RepoKind,
+    patterns: &'a [String],
+    start: Start,
+    postgres: bool,
+) -> (Sql, Vec<Value<'a>>) {
+    let mut c = Conditions { text: String::new(), params: Vec::new(), postgres };
+    // On SQLite `cross join` is a join whose order is kept.
+    let (from, join) = match start {
+        Start::Order if postgres => ("repo r", "join"),
+        Start::Order => ("repo r", "cross join"),
+        Start::Tag(_) => ("repo_tag w cross join repo r on r.id = w.repo_id", "cross join"),
+        Start::Task | Start::Library => ("repo_card w cross join repo r on r.id = w.repo_id", "cross join"),
+        Start::Author => ("namespace w cross join repo r on r.ns_id = w.id", "cross join"),
+    };
+    let p = c.bind(kind);
+    c.and(&format!("r.kind = {p}"));
     c.viewer(&filter.viewer);
     if let Some(author) = &filter.author {
         let p = c.bind(author);
-        c.and(&format!("r.ns_id = (select a.id from namespace a where a.fold = {p})"));
+        c.and(&match start {
+            Start::Author => format!("w.fold = {p}"),
+            _ => format!("r.ns_id = (select a.id from namespace a where a.fold = {p})"),
+        });
     }
     for pattern in patterns {
         let p = c.bind(pattern);
         c.and(&format!("r.search like {p} escape '!'"));
     }
-    for tag in &filter.tags {
+    for (i, tag) in filter.tags.iter().enumerate() {
         let p = c.bind(tag);
-        c.and(&format!("exists (select 1 from repo_tag t where t.repo_id = r.id and t.tag = {p})"));
+        c.and(&if start == Start::Tag(i) {
+            format!("w.tag = {p}")
+        } else {
+            format!("exists (select 1 from repo_tag t where t.repo_id = r.id and t.tag = {p})")
+        });
     }
-    for (column, wanted) in [("pipeline_tag", &filter.pipeline_tag), ("library_name", &filter.library)] {
+    let of_card =
+        [(Start::Task, "pipeline_tag", &filter.pipeline_tag), (Start::Library, "library_name", &filter.library)];
+    for (here, column, wanted) in of_card {
         if let Some(wanted) = wanted {
             let p = c.bind(wanted);
-            c.and(&format!("exists (select 1 from repo_card d where d.repo_id = r.id and d.{column} = {p})"));
+            c.and(&if start == here {
+                format!("w.{column} = {p}")
+            } else {
+                format!("exists (select 1 from repo_card d where d.repo_id = r.id and d.{column} = {p})")
+            });
         }
     }
     match filter.gated {
@@ -635,7 +696,7 @@ fn list_statement<'a>(filter: &'a RepoFilter, patterns: &'a [String], postgres: 
     }
     let limit = c.bind(filter.limit.min(PAGE_MAX) + 1);
     let text = format!(
-        "select {} from repo r join namespace n on n.id = r.ns_id{} order by {column} {order}, r.id {order} limit {limit}",
+        "select {} from {from} {join} namespace n on n.id = r.ns_id{} order by {column} {order}, r.id {order} limit {limit}",
         repo_columns!(),
         c.text
     );
@@ -645,8 +706,22 @@ fn list_statement<'a>(filter: &'a RepoFilter, patterns: &'a [String], postgres: 
 /// A page of repositories, each with its main branch, card and tags.
 pub async fn list_repos(s: &mut Session, filter: &RepoFilter) -> Result<Page> {
     let patterns: Vec<String> = filter.search.iter().map(|w| pattern(w)).collect();
-    let (sql, params) = list_statement(filter, &patterns, s.is_postgres());
-    let mut repos = s.rows(&sql, &params).await?.iter().map(Repo::from_row).collect::<Result<Vec<_>>>()?;
+    let start = if s.is_postgres() { Start::Order } else { choose_start(s, filter).await? };
+    // Kind by kind, because the indices of the orders begin with the kind; then merged.
+    let kinds = if filter.kinds.is_empty() { &RepoKind::ALL[..] } else { &filter.kinds };
+    let mut repos = Vec::new();
+    for kind in kinds {
+        let (sql, params) = list_statement(filter, *kind, &patterns, start, s.is_postgres());
+        for row in s.rows(&sql, &params).await? {
+            repos.push(Repo::from_row(&row)?);
+        }
+    }
+    let key = |r: &Repo| (filter.sort.value(r), r.id);
+    if filter.ascending {
+        repos.sort_unstable_by_key(key);
+    } else {
+        repos.sort_unstable_by_key(|r| std::cmp::Reverse(key(r)));
+    }
     let limit = filter.limit.min(PAGE_MAX);
     let next = if repos.len() > limit {
         repos.truncate(limit);
@@ -654,10 +729,15 @@ pub async fn list_repos(s: &mut Session, filter: &RepoFilter) -> Result<Page> {
     } else {
         None
     };
-    if repos.is_empty() {
-        return Ok(Page { items: Vec::new(), next });
-    }
+    let items = dress(s, repos).await?;
+    Ok(Page { items, next })
+}
 
+/// Adds main branches, cards and tags: one query each, however many repositories.
+async fn dress(s: &mut Session, repos: Vec<Repo>) -> Result<Vec<Listed>> {
+    if repos.is_empty() {
+        return Ok(Vec::new());
+    }
     let ids: Vec<i64> = repos.iter().map(|r| r.id).collect();
     let mut cards = HashMap::new();
     for row in s.rows(&LIST_CARDS, &[Value::Ints(&ids)]).await? {
@@ -673,16 +753,13 @@ pub async fn list_repos(s: &mut Session, filter: &RepoFilter) -> Result<Page> {
     for row in s.rows(&LIST_HEADS, &[Value::Ints(&ids), Value::from(&main)]).await? {
         heads.insert(row.int(0)?, row.oid(1)?);
     }
-    let items = repos
-        .into_iter()
-        .map(|repo| Listed {
-            head: heads.remove(&repo.id),
-            card: cards.remove(&repo.id),
-            tags: tags.remove(&repo.id).unwrap_or_default(),
-            repo,
-        })
-        .collect();
-    Ok(Page { items, next })
+    let one = |repo: Repo| Listed {
+        head: heads.remove(&repo.id),
+        card: cards.remove(&repo.id),
+        tags: tags.remove(&repo.id).unwrap_or_default(),
+        repo,
+    };
+    Ok(repos.into_iter().map(one).collect())
 }
 
 /// How many repositories of a kind a namespace has, as far as the viewer may know.
@@ -697,16 +774,20 @@ pub async fn count_repos(s: &mut Session, ns_id: i64, kind: RepoKind, viewer: &V
 
 /// Lists of every shape, for the test that prepares all statements.
 pub(crate) fn list_shapes(postgres: bool) -> Vec<Sql> {
+    let starts: &[Start] = if postgres {
+        &[Start::Order]
+    } else {
+        &[Start::Order, Start::Tag(1), Start::Task, Start::Library, Start::Author]
+    };
     let mut out = Vec::new();
-    for sort in Sort::ALL {
+    for (sort, start) in Sort::ALL.into_iter().flat_map(|sort| starts.iter().map(move |start| (sort, *start))) {
         for bits in 0..64_u32 {
             let on = |bit: u32| bits & (1 << bit) != 0;
             let filter = RepoFilter {
-                kinds: if on(0) { RepoKind::ALL.to_vec() } else { vec![RepoKind::Model] },
-                author: on(1).then(String::new),
-                tags: if on(2) { vec![String::new(); 2] } else { Vec::new() },
-                pipeline_tag: on(2).then(String::new),
-                library: on(1).then(String::new),
+                author: (on(0) || start == Start::Author).then(String::new),
+                tags: if on(1) || start == Start::Tag(1) { vec![String::new(); 2] } else { Vec::new() },
+                pipeline_tag: (on(2) || start == Start::Task).then(String::new),
+                library: (on(0) || start == Start::Library).then(String::new),
                 gated: on(3).then_some(on(4)),
                 ids: on(4).then(Vec::new),
                 viewer: if on(5) { Viewer::User { user_id: 1, ns_ids: vec![1] } } else { Viewer::Everyone },
@@ -716,7 +797,7 @@ pub(crate) fn list_shapes(postgres: bool) -> Vec<Sql> {
                 ..RepoFilter::default()
             };
             let patterns = if on(4) { vec![pattern("a"), pattern("b")] } else { Vec::new() };
-            out.push(list_statement(&filter, &patterns, postgres).0);
+            out.push(list_statement(&filter, RepoKind::Model, &patterns, start, postgres).0);
         }
     }
     out
