@@ -91,7 +91,14 @@ impl App {
         let mut open: Vec<(Oid, ObjectKind, String)> = Vec::new();
         for found in git::list_refs(&mut s, repo).await? {
             tally.refs += 1;
-            open.push((found.oid, ObjectKind::Commit, found.name.to_string()));
+            // A tag may point to any object; every other reference points to a commit.
+            let mut kind = ObjectKind::Commit;
+            if found.name.as_tag().is_some()
+                && let Some(object) = git::find_object(&mut s, repo, &found.oid).await?
+            {
+                kind = u8::try_from(object.kind).ok().and_then(ObjectKind::from_number).unwrap_or(kind);
+            }
+            open.push((found.oid, kind, found.name.to_string()));
         }
         if let Some(row) = haina_db::repos::find_repo_by_id(&mut s, repo).await?
             && !open.iter().any(|(_, _, name)| name == "refs/heads/main")
@@ -162,7 +169,10 @@ impl App {
                         }
                     }
                 }
-                ObjectKind::Tag => {}
+                ObjectKind::Tag => match haina_git::Tag::parse(&raw) {
+                    Ok(tag) => open.push((tag.target, tag.kind, format!("tag {oid}"))),
+                    Err(e) => bad(&format!("cannot be read: {e}")),
+                },
             }
         }
         Ok(())

@@ -6,6 +6,7 @@ mod delete;
 mod info;
 mod list;
 mod log;
+mod refs;
 mod render;
 mod resolve;
 mod telemetry;
@@ -37,6 +38,8 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(commit::commit))
         .routes(routes!(log::commits))
         .routes(routes!(log::refs))
+        .routes(routes!(refs::create_branch, refs::delete_branch))
+        .routes(routes!(refs::create_tag, refs::delete_tag))
         .routes(routes!(xet_token::read))
         .routes(routes!(xet_token::write))
         .routes(routes!(validate::validate))

@@ -9,7 +9,7 @@ use futures_util::{Stream, StreamExt};
 use haina_cas::plan::{Descriptor, plan};
 use haina_cas::sign::{FetchGrant, SignError};
 use haina_cas::wire::{FetchV1, ReconstructionV1, ReconstructionV2, WireTerm};
-use haina_cas::{FileTerms, StoredXorb};
+use haina_cas::{CasError, FileTerms, StoreError, StoredXorb};
 use haina_types::{Code, Error, Result, XetHash};
 
 pub use super::lookup::Window;
@@ -82,7 +82,7 @@ impl Fetch {
     /// One of the ranges.
     pub fn stream(&self, range: Range<u64>) -> ByteStream {
         let (xorb, reader) = (&self.xorb, &self.app.content().reader);
-        Box::pin(reader.range_stream(xorb.key(), xorb.crc.clone(), xorb.len, range).map(|r| r.map_err(Error::from)))
+        self.app.told(reader.range_stream(xorb.key(), xorb.crc.clone(), xorb.len, range))
     }
 }
 
@@ -243,7 +243,24 @@ impl App {
             return Err(Error::new(Code::RangeNotSatisfiable, format!("The file has {size} bytes."))
                 .with_detail(size.to_string()));
         }
-        let stream = self.content().reader.assemble(terms, self.xorb_source(), range);
-        Ok(Box::pin(stream.map(|r| r.map_err(Error::from))))
+        Ok(self.told(self.content().reader.assemble(terms, self.xorb_source(), range)))
+    }
+
+    /// A stream of the store, whose failure is logged here: once it is on its way, the door can only cut it off.
+    fn told(&self, stream: impl Stream<Item = Result<Bytes, CasError>> + Send + 'static) -> ByteStream {
+        let app = self.clone();
+        Box::pin(stream.map(move |piece| {
+            piece.map_err(|e| {
+                if let CasError::Store(StoreError::NotFound(key)) = &e
+                    && let Some((xorb, _)) = key.as_xorb()
+                {
+                    // Another process may have put a new object in its place.
+                    app.content().xorbs.remove(&xorb);
+                }
+                let e = Error::from(e);
+                tracing::error!(code = e.code.key(), cause = %e.chain(), "reading content failed");
+                e
+            })
+        }))
     }
 }

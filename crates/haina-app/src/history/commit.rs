@@ -367,9 +367,19 @@ pub(crate) struct NewCommit<'a> {
     pub(crate) operations: usize,
 }
 
+/// A reference that is to be created (`old` is none), moved, or deleted (`new` is none).
+pub(crate) struct RefChange<'a> {
+    pub(crate) name: &'a RefName,
+    pub(crate) old: Option<Oid>,
+    pub(crate) new: Option<Oid>,
+    /// The kind of the ledger's event.
+    pub(crate) event: &'a str,
+    /// What the event says beside the reference itself.
+    pub(crate) data: serde_json::Value,
+}
+
 impl App {
-    /// Writes trees and commit, swaps the reference and appends the event on the caller's transaction: the one place
-    /// where a branch moves. `None`, and nothing may be kept, when the branch is not at `old` any more.
+    /// Writes trees and a commit on the caller's transaction, and moves the branch to it. `None`, and nothing may be kept, when the branch is not at `old` any more.
     pub(crate) async fn record(
         &self,
         tx: &mut haina_db::Session,
@@ -406,18 +416,33 @@ impl App {
             title: summary.to_owned(),
         };
         git::insert_commit(tx, repo.id, &row).await?;
-        if !git::put_ref(tx, repo.id, new.branch, new.old.as_ref(), Some(&id), now).await? {
-            return Ok(None);
+        let data = json!({"title": summary, "operations": new.operations, "door": "api"});
+        let moved = RefChange { name: new.branch, old: new.old, new: Some(id), event: "repo.commit", data };
+        Ok(self.move_ref(tx, access, moved).await?.then_some(id))
+    }
+
+    /// Creates, moves or deletes a reference if it still is what the caller saw, and with it its log, the event and the
+    /// follow-up job, on the caller's transaction: the one place where a reference moves. `false`, and nothing may be
+    /// kept, when it is something else by now.
+    pub(crate) async fn move_ref(
+        &self,
+        tx: &mut haina_db::Session,
+        access: &WriteAccess,
+        change: RefChange<'_>,
+    ) -> Result<bool> {
+        let (repo, actor, now) = (access.repo(), access.actor(), self.now());
+        let RefChange { name, old, new, event, mut data } = change;
+        if !git::put_ref(tx, repo.id, name, old.as_ref(), new.as_ref(), now).await? {
+            return Ok(false);
         }
-        let moved = git::RefMove { old: new.old, new: Some(id), actor_id: actor, at: now };
-        git::append_reflog(tx, repo.id, new.branch, &moved).await?;
+        let moved = git::RefMove { old, new, actor_id: actor, at: now };
+        git::append_reflog(tx, repo.id, name, &moved).await?;
         repos::touch_repo(tx, repo.id, now).await?;
-        let data = json!({
-            "ref": new.branch.as_str(), "old": new.old, "new": id, "title": summary,
-            "operations": new.operations, "door": "api",
-        });
-        self.append(tx, actor, "repo.commit", Some(repo.id), Some(repo.namespace.id), data).await?;
-        if *new.branch == RefName::main() {
+        data["ref"] = json!(name.as_str());
+        data["old"] = json!(old);
+        data["new"] = json!(new);
+        self.append(tx, actor, event, Some(repo.id), Some(repo.namespace.id), data).await?;
+        if *name == RefName::main() {
             // Done at once by whoever moved the branch; the job is for a crash in between.
             let payload = json!({"repo": repo.id});
             let key = format!("repo:{}", repo.id);
@@ -431,7 +456,7 @@ impl App {
             };
             jobs::enqueue(tx, &job).await?;
         }
-        Ok(Some(id))
+        Ok(true)
     }
 }
 

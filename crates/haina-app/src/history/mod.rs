@@ -15,6 +15,6 @@ pub use entry::{Entry, EntryKind, LastCommit, Lfs};
 pub use log::LoggedCommit;
 pub use objects::State;
 pub use preupload::{PreuploadAnswer, PreuploadFile, UploadMode};
-pub use refs::{RefTarget, Refs};
+pub use refs::{BranchStart, RefTarget, Refs};
 pub(crate) use revision::resolve;
 pub use tree::{TREE_PAGE_MAX, TreeOptions};

@@ -15,7 +15,12 @@ pub(crate) fn revision_not_found(revision: &Revision) -> Error {
 pub(crate) async fn resolve(s: &mut haina_db::Session, repo: i64, revision: &Revision) -> Result<Oid> {
     for name in revision.candidates() {
         if let Some(found) = git::find_ref(s, repo, &name).await? {
-            return Ok(found.oid);
+            if name.as_tag().is_none() {
+                return Ok(found.oid);
+            }
+            if let Some(commit) = super::refs::peel(s, repo, found.oid).await? {
+                return Ok(commit);
+            }
         }
     }
     if let Some(oid) = revision.as_oid()

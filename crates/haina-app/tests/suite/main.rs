@@ -4,4 +4,5 @@ mod commits;
 mod gate;
 mod hub;
 mod people;
+mod refs;
 mod trees;
