@@ -22,6 +22,10 @@ const TIDY: Duration = Duration::from_secs(3600);
 /// How long a finished job's row is kept, in seconds.
 const FINISHED_SECONDS: i64 = 7 * 86_400;
 
+/// How long one job may take; less than its lease, so that no two workers have it at once.
+const JOB_TIMEOUT: Duration = Duration::from_secs(14 * 60);
+
+/// One worker for each: reading a file of a terabyte must not keep a card from being read.
 const KINDS: &[&str] = &["repo.facts", content::VERIFY_JOB];
 
 /// The workers of this process.
@@ -57,10 +61,12 @@ impl App {
     /// Starts this process's workers.
     pub fn start_jobs(&self) -> Jobs {
         let (stop, stopped) = watch::channel(false);
-        let worker = tokio::spawn(work(self.clone(), stopped.clone()));
+        let workers = KINDS.iter().map(|kind| tokio::spawn(work(self.clone(), kind, stopped.clone())));
+        let mut tasks: Vec<_> = workers.collect();
         let flusher = tokio::spawn(flush(self.clone(), stopped.clone()));
         let tidier = tokio::spawn(tidy(self.clone(), stopped));
-        Jobs { stop, tasks: vec![worker, flusher, tidier] }
+        tasks.extend([flusher, tidier]);
+        Jobs { stop, tasks }
     }
 
     async fn run_job(&self, job: &jobs::Job) -> Result<()> {
@@ -77,18 +83,21 @@ impl App {
         }
     }
 
-    async fn has_due_job(&self) -> Result<bool> {
+    async fn has_due_job(&self, kind: &str) -> Result<bool> {
         let mut s = self.db().read().await?;
-        Ok(jobs::next_run(&mut s, KINDS).await?.is_some_and(|at| at <= self.now()))
+        Ok(jobs::next_run(&mut s, &[kind]).await?.is_some_and(|at| at <= self.now()))
     }
 
     /// Runs the next job that is due; `false` when there is none.
-    pub(crate) async fn next_job(&self) -> Result<bool> {
+    pub(crate) async fn next_job(&self, kind: &str) -> Result<bool> {
         let now = self.now();
         let mut tx = self.db().begin().await?;
-        let Some(job) = jobs::claim(&mut tx, KINDS, now, LEASE, 1).await?.pop() else { return Ok(false) };
+        let Some(job) = jobs::claim(&mut tx, &[kind], now, LEASE, 1).await?.pop() else { return Ok(false) };
         tx.commit().await?;
-        let outcome = self.run_job(&job).await;
+        let outcome = match tokio::time::timeout(JOB_TIMEOUT, self.run_job(&job)).await {
+            Ok(outcome) => outcome,
+            Err(late) => Err(Error::internal(late)),
+        };
         let mut tx = self.db().begin().await?;
         match outcome {
             Ok(()) => {
@@ -104,11 +113,11 @@ impl App {
     }
 }
 
-async fn work(app: App, mut stopped: watch::Receiver<bool>) {
+async fn work(app: App, kind: &'static str, mut stopped: watch::Receiver<bool>) {
     while !*stopped.borrow() {
         // Looked at with a plain read first: an idle hub writes nothing.
-        let due = match app.has_due_job().await {
-            Ok(true) => app.next_job().await,
+        let due = match app.has_due_job(kind).await {
+            Ok(true) => app.next_job(kind).await,
             other => other,
         };
         match due {

@@ -13,8 +13,8 @@ use crate::history::Entry;
 
 /// Most weight files whose headers are read for one repository.
 const HEADERS_MAX: usize = 64;
-/// First bytes read of a weight file; headers that need more are asked for once more.
-const HEADER_FIRST_BYTES: u64 = 1 << 20;
+/// First bytes read of a weight file.
+const HEADER_FIRST_BYTES: u64 = 256 << 10;
 /// Most bytes of a header that are read for its facts.
 const HEADER_BYTES_MAX: u64 = 16 << 20;
 /// How often facts are read again because the branch moved meanwhile.
@@ -144,7 +144,11 @@ impl App {
             }
             match read(&prefix) {
                 Ok(Parsed::Ready(found)) => return Ok(Some(found)),
-                Ok(Parsed::NeedsBytes(more)) if more > want && more <= HEADER_BYTES_MAX.min(size) => want = more,
+                // A header whose length is not known beforehand asks for a little more each time: twice as much is
+                // read, so that the whole is read at most twice.
+                Ok(Parsed::NeedsBytes(more)) if more > want && more <= HEADER_BYTES_MAX.min(size) => {
+                    want = more.max(2 * want).min(HEADER_BYTES_MAX).min(size);
+                }
                 // A file that only has the name says nothing.
                 _ => return Ok(None),
             }
