@@ -10,10 +10,13 @@ use haina_types::XetHash;
 
 use crate::data::Dice;
 
+/// Flips a bit of an object at an offset.
+type Tamper = Box<dyn Fn(&ObjectKey, usize)>;
+
 /// A store, whatever keeps it alive, and a way to change bytes behind its back.
 struct Subject {
     objects: Arc<dyn Objects>,
-    tamper: Box<dyn Fn(&ObjectKey, usize)>,
+    tamper: Tamper,
     leftovers: Box<dyn Fn() -> usize>,
     _root: Option<tempfile::TempDir>,
 }
