@@ -28,6 +28,10 @@ const RANGE_STEP_BYTES: u64 = 4 * CRC_BLOCK_BYTES as u64;
 /// Raw bytes of one step of assembly when memory is short.
 const SMALL_STEP_BYTES: u64 = 256 << 10;
 
+/// Raw bytes of a step that is taken even when no memory is left: what every download may always hold, so that clients
+/// on slow lines, however many, never keep others from theirs.
+const FLOOR_STEP_BYTES: u64 = 128 << 10;
+
 /// Finds xorbs while a file is read; asked as the reading goes on, so that a file of any size needs little memory.
 pub trait XorbSource: Send + Sync + std::fmt::Debug {
     /// What is known of a xorb; `None` if it is not stored.
@@ -42,7 +46,7 @@ pub struct ReadOptions {
     /// Steps of one file that may be ready ahead of the client, memory allowing.
     pub prefetch_steps: usize,
     /// Bytes that all assemblies together may hold. When half of them are taken, a file gets small steps and nothing
-    /// ahead, so that many slow clients have room beside each other.
+    /// ahead; when all are, two chunks at a time, beyond the limit: nobody waits for the client of another.
     pub memory_bytes: u32,
     /// Whether every decoded chunk is hashed and compared. If not, the checksums of blocks are.
     pub verify_chunks: bool,
@@ -93,8 +97,7 @@ impl Reader {
     /// never wrong bytes; dropping the stream stops the work. An empty range gives nothing; one that ends after the
     /// file is an error.
     ///
-    /// Pass the bytes on and drop them: they count against [`ReadOptions::memory_bytes`] while they live, so a
-    /// caller that collects more than that waits for itself.
+    /// Pass the bytes on and drop them: they count against [`ReadOptions::memory_bytes`] while they live.
     pub fn assemble(
         &self,
         terms: FileTerms,
@@ -186,7 +189,7 @@ struct Assembly {
     end: u64,
     /// The xorb of the last term.
     xorb: Option<StoredXorb>,
-    /// A step that was cut and found no memory.
+    /// A step ahead that was cut and found no memory.
     waiting: Option<(Vec<Piece>, u64)>,
     running: VecDeque<Running>,
 }
@@ -211,22 +214,21 @@ impl Assembly {
             if !self.running.is_empty() && !roomy {
                 break;
             }
+            let spent = self.inner.memory.available_permits() < 2 * SMALL_STEP_BYTES as usize;
             let (pieces, cost) = match self.waiting.take() {
                 Some(step) => step,
                 None if roomy => self.cut(u64::from(self.inner.options.step_bytes).max(1)).await?,
+                None if spent => self.cut(FLOOR_STEP_BYTES).await?,
                 None => self.cut(SMALL_STEP_BYTES).await?,
             };
             let permits = u32::try_from(cost).unwrap_or(u32::MAX).min(total);
-            let memory = self.inner.memory.clone();
-            let permit = if self.running.is_empty() {
-                memory.acquire_many_owned(permits).await.map_err(|_| CasError::Cancelled)?
-            } else if let Ok(permit) = memory.try_acquire_many_owned(permits) {
-                permit
-            } else {
+            let permit = self.inner.memory.clone().try_acquire_many_owned(permits).ok();
+            if permit.is_none() && !self.running.is_empty() {
                 // Never wait here: the step before this one can be sent already.
                 self.waiting = Some((pieces, cost));
                 break;
             };
+            // Without a permit it is the one step that every file may have.
             self.running.push_back(Running(tokio::spawn(run(self.inner.clone(), pieces, permit))));
         }
         let Some(first) = self.running.front_mut() else { return Ok(None) };
@@ -274,10 +276,13 @@ impl Assembly {
     }
 }
 
+/// A share of the reader's memory, or none for a step at the floor.
+type Permit = Arc<Option<OwnedSemaphorePermit>>;
+
 /// Bytes that hold a share of the reader's memory until the last slice of them is gone.
 struct Held<T> {
     bytes: T,
-    _permit: Arc<OwnedSemaphorePermit>,
+    _permit: Permit,
 }
 
 impl<T: AsRef<[u8]>> AsRef<[u8]> for Held<T> {
@@ -287,7 +292,11 @@ impl<T: AsRef<[u8]>> AsRef<[u8]> for Held<T> {
 }
 
 /// Reads the frames of a step, then decodes them on a blocking thread.
-async fn run(inner: Arc<Inner>, pieces: Vec<Piece>, permit: OwnedSemaphorePermit) -> Result<Vec<Bytes>, CasError> {
+async fn run(
+    inner: Arc<Inner>,
+    pieces: Vec<Piece>,
+    permit: Option<OwnedSemaphorePermit>,
+) -> Result<Vec<Bytes>, CasError> {
     let permit = Arc::new(permit);
     let mut work = Vec::with_capacity(pieces.len());
     for piece in pieces {
@@ -327,7 +336,7 @@ fn decode_piece(
     inner: &Inner,
     piece: &Piece,
     frames: Bytes,
-    permit: &Arc<OwnedSemaphorePermit>,
+    permit: &Permit,
     out: &mut Vec<Bytes>,
 ) -> Result<(), CasError> {
     let index = &piece.xorb.index;

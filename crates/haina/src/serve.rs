@@ -22,6 +22,8 @@ const CONNECTIONS_MAX: usize = 4096;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a body may stand still.
 const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long an answer may lie unread, in milliseconds.
+const UNREAD_TIMEOUT_MS: u32 = 120_000;
 /// How long running requests may take to end when the hub is told to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -119,9 +121,13 @@ async fn serve(listener: TcpListener, router: Router) {
                 continue;
             }
         };
-        // Answers are written whole; waiting to fill a packet would only add delay.
-        if let Err(e) = stream.set_nodelay(true) {
-            tracing::debug!(error = %e, "could not set TCP_NODELAY");
+        // Answers are written whole; waiting to fill a packet would only add delay. A client that takes nothing for a
+        // while is gone, or means to hold what its answer needs.
+        let set = stream
+            .set_nodelay(true)
+            .and_then(|()| Ok(rustix::net::sockopt::set_tcp_user_timeout(&stream, UNREAD_TIMEOUT_MS)?));
+        if let Err(e) = set {
+            tracing::debug!(error = %e, "could not set options of a connection");
         }
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
