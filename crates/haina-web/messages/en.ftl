@@ -77,6 +77,7 @@ overview = Overview
 card-model = Model card
 card-dataset = Dataset card
 card-space = Space card
+card-not-shown = This card is not shown here. Open its text to read it.
 no-card-model = The author has not written a model card.
 no-card-dataset = The author has not written a dataset card.
 no-card-space = The author has not written a description.

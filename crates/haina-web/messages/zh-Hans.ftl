@@ -73,6 +73,7 @@ overview = 概要
 card-model = 模型卡
 card-dataset = 数据集卡
 card-space = 空间说明
+card-not-shown = 这份说明不在页面上显示，可以打开原文阅读。
 no-card-model = 作者尚未撰写模型卡。
 no-card-dataset = 作者尚未撰写数据集卡。
 no-card-space = 作者尚未撰写说明。

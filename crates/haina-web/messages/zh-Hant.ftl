@@ -73,6 +73,7 @@ overview = 概要
 card-model = 模型卡
 card-dataset = 資料集卡
 card-space = 空間說明
+card-not-shown = 這份說明不在頁面上顯示，可以開啟原文閱讀。
 no-card-model = 作者尚未撰寫模型卡。
 no-card-dataset = 作者尚未撰寫資料集卡。
 no-card-space = 作者尚未撰寫說明。

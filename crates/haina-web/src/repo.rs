@@ -31,6 +31,8 @@ pub(crate) struct RepoPage {
     pub uses: Vec<Way>,
     /// The rendered card; the application has sanitized it, and it is the only text that a template does not escape.
     pub card: Option<String>,
+    /// Whether there is a card, shown or not.
+    pub has_readme: bool,
     pub files: Vec<FileRow>,
     pub files_total: u64,
     pub is_empty: bool,
@@ -53,6 +55,12 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    /// The language that the card is most likely written in: the first that it declares.
+    fn lang(&self) -> Option<&str> {
+        let is_code = |code: &&str| (2..=3).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_lowercase());
+        self.languages.first().map(String::as_str).filter(is_code)
+    }
+
     fn licence_tag(&self) -> String {
         format!("license:{}", self.licence.as_deref().unwrap_or_default())
     }
@@ -182,6 +190,7 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, target: Target) ->
         },
         uses,
         card,
+        has_readme: all.iter().any(|f| f.path.as_str() == "README.md"),
         files: if is_empty { Vec::new() } else { file_rows(files.clone()) },
         files_total: all.len() as u64,
         is_empty,

@@ -118,6 +118,7 @@ fn repo(l: Words, kind: RepoKind, full: bool) -> repo::RepoPage {
             commit: full.then(|| COMMIT.into()),
         },
         uses: if full { repo::ways(BASE, &at, true, Some("transformers"), Some("config.json")) } else { vec![] },
+        has_readme: full,
         card: full.then(|| "<h2 id=\"card-x\">用途</h2><p>本模型用于辅助撰写与润色中文科研论文。</p>".into()),
         files: if full { files() } else { vec![] },
         files_total: 14,
@@ -189,6 +190,8 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
         add(&format!("repo-{kind}-empty"), &repo(l, kind, false));
         let mut bare = repo(l, kind, true);
         (bare.card, bare.facts.licence) = (None, None);
+        add(&format!("repo-{kind}-card-not-shown"), &bare);
+        bare.has_readme = false;
         add(&format!("repo-{kind}-no-card"), &bare);
     }
     let tree = |full: bool| tree::TreePage {
