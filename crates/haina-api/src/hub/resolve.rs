@@ -154,11 +154,11 @@ pub async fn resolve(
             .into());
     }
     if entry.lfs.is_some() && entry.xet.is_none() {
+        // Without the commit: its absence is not a property of the commit, and may be mended by another upload.
         return Err(Error::new(
-            Code::Unavailable,
-            "The content of this file is not stored here, or is not what its pointer declares.",
+            Code::EntryNotFound,
+            "The content of this file is not stored here, or is not what its sha256 declares, so it is not served. Upload the right content again.",
         )
-        .at(commit)
         .into());
     }
     let mut headers = describe(&app, &target, &access, commit, &entry)?;
