@@ -63,6 +63,13 @@ def api(hub):
     return HfApi(endpoint=hub.url, token=hub.tokens["alice"])
 
 
+@pytest.fixture
+def lfs(hub):
+    """For tests that go by LFS. They begin to count by themselves when the hub has those doors."""
+    if not hub.offers_lfs():
+        pytest.xfail("the hub has no LFS doors yet")
+
+
 _numbers = iter(range(1, 1 << 30))
 
 

@@ -141,6 +141,12 @@ class Hub:
     def fsck(self, *args: str) -> subprocess.CompletedProcess:
         return self.run("fsck", *args, check=False)
 
+    def offers_lfs(self) -> bool:
+        """Whether it has LFS doors; one that has none answers as for any unknown page."""
+        answer = self.post("/no/where.git/info/lfs/objects/batch", json={"operation": "download", "objects": []},
+                           headers={"Content-Type": "application/vnd.git-lfs+json"})
+        return not (answer.status in (404, 405) and "json" not in (answer.header("Content-Type") or ""))
+
     def assert_clean(self):
         """`fsck --deep` finds nothing."""
         done = self.fsck("--deep")

@@ -58,7 +58,7 @@ def test_a_wrong_token_is_refused_everywhere(hub, repo):
             assert answer.status == 401, f"{header}: {answer}"
 
 
-def test_basic_authorization_takes_any_user_name(hub):
+def test_basic_authorization_takes_any_user_name(hub, lfs):
     for name in ("alice", "hf_user", ""):
         basic = base64.b64encode(f"{name}:{hub.tokens['alice']}".encode()).decode()
         answer = hub.get("/api/whoami-v2", headers={"Authorization": f"Basic {basic}"})

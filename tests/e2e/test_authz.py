@@ -92,8 +92,16 @@ def place(hub, people):
 numbers = itertools.count()
 
 
-def operations(hub, place):
+def operations(hub, place, repo):
     """(what is needed, method and path, request) of each route that names a repository."""
+    made = f"made{next(numbers)}"
+
+    def doomed(kind):
+        """A branch or tag that may be deleted, made by the owner if the repository is there at all."""
+        path = f"/api/models/{repo}/branch/{made}b" if kind == "branch" else f"/api/models/{repo}/tag/main"
+        hub.post(path, OWNER, json={"startingPoint": "main", "tag": f"{made}t"})
+        return {}
+
     lfs = {"Content-Type": "application/vnd.git-lfs+json"}
     sample = base64.b64encode(b"x").decode()
 
@@ -104,7 +112,11 @@ def operations(hub, place):
         lines = [{"key": "header", "value": {"summary": "x"}}, wire.file(f"n{next(numbers)}.txt", "x")]
         return {"body": wire.ndjson(lines), "headers": {"Content-Type": "application/x-ndjson"}}
 
-    return [
+    lfs_doors = [
+        ("content", "POST", "/{}.git/info/lfs/objects/batch", lambda: batch("download")),
+        ("write", "POST", "/{}.git/info/lfs/objects/batch", lambda: batch("upload")),
+    ]
+    return (lfs_doors if hub.offers_lfs() else []) + [
         ("content", "GET", "/api/models/{}", dict),
         ("content", "GET", "/api/models/{}?expand=sha", dict),
         ("content", "GET", "/api/models/{}/revision/main", dict),
@@ -120,11 +132,13 @@ def operations(hub, place):
         ("content", "HEAD", "/{}/resolve/main/w.bin", dict),
         ("content", "GET", "/{}/raw/main/w.bin", dict),
         ("content", "GET", "/api/models/{}/xet-read-token/main", dict),
-        ("content", "POST", "/{}.git/info/lfs/objects/batch", lambda: batch("download")),
         ("write", "GET", "/api/models/{}/xet-write-token/main", dict),
         ("write", "POST", "/api/models/{}/preupload/main", lambda: {"json": {"files": [{"path": "x", "size": 1, "sample": sample}]}}),
         ("write", "POST", "/api/models/{}/commit/main", commit),
-        ("write", "POST", "/{}.git/info/lfs/objects/batch", lambda: batch("upload")),
+        ("write", "POST", f"/api/models/{{}}/branch/{made}", lambda: {"json": {"startingPoint": "main"}}),
+        ("write", "POST", "/api/models/{}/tag/main", lambda: {"json": {"tag": made}}),
+        ("write", "DELETE", f"/api/models/{{}}/branch/{made}b", lambda: doomed("branch")),
+        ("write", "DELETE", f"/api/models/{{}}/tag/{made}t", lambda: doomed("tag")),
     ]
 
 
@@ -144,7 +158,7 @@ def judge(answer: wire.Response, want, what: str, lfs: bool = False) -> list[str
 @pytest.mark.parametrize("repo", ["acme/public", "acme/private"])
 def test_repositories(hub, people, place, caller, repo):
     found = []
-    for need, method, path, request in operations(hub, place):
+    for need, method, path, request in operations(hub, place, repo):
         answer = hub.request(method, path.format(repo), people[caller], **request())
         want = expected(caller, need, repo.endswith("private"))
         found += judge(answer, want, f"{method} {path.format(repo)}", "info/lfs" in path)
@@ -159,7 +173,7 @@ def test_what_one_may_not_know_looks_like_nothing(hub, people, place, caller):
     if expected(caller, "content", True) is OK:
         return
     found = []
-    for _, method, path, request in operations(hub, place):
+    for _, method, path, request in operations(hub, place, "acme/private"):
         there = hub.request(method, path.format("acme/private"), people[caller], **request())
         never = hub.request(method, path.format("acme/neverwas"), people[caller], **request())
         told = [(a.status, a.header("X-Error-Code"), a.text.replace("neverwas", "private")) for a in (there, never)]

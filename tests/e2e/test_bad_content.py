@@ -416,16 +416,16 @@ def test_unknown_routes_of_the_store_are_404(cas):
 # ---------------------------------------------------------------- LFS
 
 
-def lfs(hub, repo, oid, size, who="alice"):
+def batch(hub, repo, oid, size, who="alice"):
     body = {"operation": "upload", "transfers": ["basic"], "hash_algo": "sha256", "objects": [{"oid": oid, "size": size}]}
     return hub.post(f"/{repo}.git/info/lfs/objects/batch", who, json=body,
                     headers={"Content-Type": "application/vnd.git-lfs+json", "Accept": "application/vnd.git-lfs+json"})
 
 
-def test_lfs_checks_what_it_gets(hub, repo):
+def test_lfs_checks_what_it_gets(hub, lfs, repo):
     content = data(50_000)
     oid = hashlib.sha256(content).hexdigest()
-    action = lfs(hub, repo, oid, len(content)).expect(200).json()["objects"][0]["actions"]["upload"]
+    action = batch(hub, repo, oid, len(content)).expect(200).json()["objects"][0]["actions"]["upload"]
     headers = action.get("header") or {}
     for wrong in (content[:-1], content + b"x", data(50_000), b""):
         wire.request("PUT", action["href"], body=wrong, headers=headers).expect(400, 409, 413, 422)
@@ -435,7 +435,7 @@ def test_lfs_checks_what_it_gets(hub, repo):
     wire.request("PUT", action["href"], body=content, headers=headers).expect(200, 201)
     hub.commit(repo, "alice", wire.lfs_file("x.bin", oid, len(content))).expect(200)
     assert hub.get(f"/{repo}/resolve/main/x.bin").body == content
-    assert "actions" not in lfs(hub, repo, oid, len(content)).json()["objects"][0], "stored already: nothing to do"
+    assert "actions" not in batch(hub, repo, oid, len(content)).json()["objects"][0], "stored already: nothing to do"
 
 
 @pytest.mark.parametrize("body", [
@@ -443,6 +443,6 @@ def test_lfs_checks_what_it_gets(hub, repo):
     b'{"operation":"upload","objects":[{"oid":"xyz","size":1}]}', b'{"operation":"upload","objects":[{"oid":"' + b"0" * 64 + b'","size":-1}]}',
     b'{"operation":"upload","hash_algo":"md5","objects":[{"oid":"' + b"0" * 64 + b'","size":1}]}',
 ])
-def test_malformed_lfs_batches(hub, repo, body):
+def test_malformed_lfs_batches(hub, lfs, repo, body):
     answer = hub.post(f"/{repo}.git/info/lfs/objects/batch", "alice", body=body, headers={"Content-Type": "application/vnd.git-lfs+json"})
     assert 400 <= answer.status < 500 or all("error" in o for o in answer.json()["objects"]), answer

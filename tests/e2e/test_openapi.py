@@ -56,7 +56,9 @@ def test_valid(description):
 
 
 @pytest.mark.parametrize("operation", P0.split("\n")[1:-1])
-def test_lists_what_clients_call(description, operation):
+def test_lists_what_clients_call(request, description, operation):
+    if "/lfs/" in operation:
+        request.getfixturevalue("lfs")
     have = shapes(description)
     method, path = operation.split(" ", 1)
     # A description may leave HEAD to its GET (RFC 9110: the same without a body).
