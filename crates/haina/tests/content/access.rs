@@ -6,9 +6,17 @@ use http::{Method, Request};
 
 use crate::rig::{Client, Hub, Made, URL};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tokens() {
-    let hub = Hub::new().await;
+on_both!(
+    tokens,
+    another_hubs_token_is_refused,
+    files_of_other_repositories_do_not_exist,
+    xorbs_of_other_namespaces_cannot_be_referred_to,
+    signed_addresses,
+    a_deleted_repository_takes_nothing_and_gives_nothing,
+    uploads_without_a_commit_end
+);
+
+async fn tokens(hub: Hub) {
     let ada = hub.user("ada").await;
     let bob = hub.user("bob").await;
     let path = hub.repo(&ada, "m", Visibility::Private).await;
@@ -78,9 +86,8 @@ async fn tokens() {
     hub.writer(&ada, &path).await.reconstruct(&made.hash, None).await.expect(200);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_hubs_token_is_refused() {
-    let (one, two) = (Hub::new().await, Hub::new().await);
+async fn another_hubs_token_is_refused(one: Hub) {
+    let two = Hub::sqlite().await;
     let (ada, bob) = (one.user("ada").await, two.user("ada").await);
     let (a, b) = (one.repo(&ada, "m", Visibility::Private).await, two.repo(&bob, "m", Visibility::Private).await);
     let (a, b) = (one.writer(&ada, &a).await, two.writer(&bob, &b).await);
@@ -89,9 +96,7 @@ async fn another_hubs_token_is_refused() {
     answer.expect(401);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn files_of_other_repositories_do_not_exist() {
-    let hub = Hub::new().await;
+async fn files_of_other_repositories_do_not_exist(hub: Hub) {
     let ada = hub.user("ada").await;
     let (one, two) =
         (hub.repo(&ada, "one", Visibility::Private).await, hub.repo(&ada, "two", Visibility::Private).await);
@@ -111,9 +116,7 @@ async fn files_of_other_repositories_do_not_exist() {
     hub.commit(&ada, &two, "f.bin", made.sha256).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn xorbs_of_other_namespaces_cannot_be_referred_to() {
-    let hub = Hub::new().await;
+async fn xorbs_of_other_namespaces_cannot_be_referred_to(hub: Hub) {
     let (ada, bob) = (hub.user("ada").await, hub.user("bob").await);
     let (hers, his) = (hub.repo(&ada, "m", Visibility::Private).await, hub.repo(&bob, "m", Visibility::Private).await);
     let made = Made::noise(3, 100_000);
@@ -147,9 +150,7 @@ async fn xorbs_of_other_namespaces_cannot_be_referred_to() {
     assert!(answer.json()["error"].is_string());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn signed_addresses() {
-    let hub = Hub::new().await;
+async fn signed_addresses(hub: Hub) {
     let ada = hub.user("ada").await;
     let path = hub.repo(&ada, "m", Visibility::Private).await;
     let up = hub.writer(&ada, &path).await;
@@ -226,9 +227,7 @@ async fn signed_addresses() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deleted_repository_takes_nothing_and_gives_nothing() {
-    let hub = Hub::new().await;
+async fn a_deleted_repository_takes_nothing_and_gives_nothing(hub: Hub) {
     let ada = hub.user("ada").await;
     let path = hub.repo(&ada, "m", Visibility::Public).await;
     let up = hub.writer(&ada, &path).await;
@@ -242,9 +241,7 @@ async fn a_deleted_repository_takes_nothing_and_gives_nothing() {
     assert!(answer.status.is_client_error(), "{answer:?}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn uploads_without_a_commit_end() {
-    let hub = Hub::new().await;
+async fn uploads_without_a_commit_end(hub: Hub) {
     let ada = hub.user("ada").await;
     let path = hub.repo(&ada, "m", Visibility::Private).await;
     let (kept, lost) = (Made::noise(7, 50_000), Made::noise(8, 50_000));

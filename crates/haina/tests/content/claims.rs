@@ -5,15 +5,20 @@ use haina_types::{Code, Visibility};
 
 use crate::rig::{Hub, Made, sha256};
 
+on_both!(
+    true_claims_become_facts,
+    false_claims_are_refuted_and_not_served,
+    claims_are_the_repositorys_own,
+    the_queue_does_it
+);
+
 async fn state(hub: &Hub, repo: i64, digest: &haina_types::Sha256) -> Option<ShaState> {
-    let db = haina_db::Db::open(&haina_db::Config::Sqlite(hub.folder.path().join("hub.db"))).await.unwrap();
+    let db = haina_db::Db::open(&hub.options.database).await.unwrap();
     let mut s = db.read().await.unwrap();
     content::find_stored(&mut s, repo, digest).await.unwrap().map(|s| s.state)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn true_claims_become_facts() {
-    let hub = Hub::new().await;
+async fn true_claims_become_facts(hub: Hub) {
     let ada = hub.user("ada").await;
     let path = hub.repo(&ada, "m", Visibility::Public).await;
     let id = hub.write(&ada, &path).await.repo().id;
@@ -31,9 +36,7 @@ async fn true_claims_become_facts() {
     assert_eq!(state(&hub, id, &sha256(b"other")).await, None);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn false_claims_are_refuted_and_not_served() {
-    let hub = Hub::new().await;
+async fn false_claims_are_refuted_and_not_served(hub: Hub) {
     let ada = hub.user("ada").await;
     let path = hub.repo(&ada, "m", Visibility::Public).await;
     let id = hub.write(&ada, &path).await.repo().id;
@@ -48,7 +51,7 @@ async fn false_claims_are_refuted_and_not_served() {
     assert_eq!(state(&hub, id, &right.sha256).await, Some(ShaState::Refuted));
     let e = hub.commit(&ada, &path, "late.bin", right.sha256).await.unwrap_err();
     assert_eq!(e.code, Code::Invalid);
-    let db = haina_db::Db::open(&haina_db::Config::Sqlite(hub.folder.path().join("hub.db"))).await.unwrap();
+    let db = haina_db::Db::open(&hub.options.database).await.unwrap();
     let filter = haina_db::ledger::EventFilter { kind: Some("content.refuted".into()), ..Default::default() };
     let events = haina_db::ledger::list_events(&mut db.read().await.unwrap(), &filter, 10).await.unwrap();
     assert_eq!(events.len(), 1);
@@ -63,9 +66,7 @@ async fn false_claims_are_refuted_and_not_served() {
     assert_eq!(state(&hub, id, &right.sha256).await, Some(ShaState::Verified));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn claims_are_the_repositorys_own() {
-    let hub = Hub::new().await;
+async fn claims_are_the_repositorys_own(hub: Hub) {
     let (ada, eve) = (hub.user("ada").await, hub.user("eve").await);
     let (hers, evil) = (hub.repo(&ada, "m", Visibility::Public).await, hub.repo(&eve, "m", Visibility::Public).await);
     let (made, bad) = (Made::noise(4, 100_000), Made::noise(5, 100_000));
@@ -87,9 +88,7 @@ async fn claims_are_the_repositorys_own() {
     assert_eq!(state(&hub, id, &made.sha256).await, Some(ShaState::Verified));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_queue_does_it() {
-    let hub = Hub::new().await;
+async fn the_queue_does_it(hub: Hub) {
     let ada = hub.user("ada").await;
     let path = hub.repo(&ada, "m", Visibility::Public).await;
     let id = hub.write(&ada, &path).await.repo().id;

@@ -6,9 +6,9 @@ use haina_types::{Visibility, XetHash};
 
 use crate::rig::{Hub, Made, noise};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_namespace_finds_its_own() {
-    let hub = Hub::new().await;
+on_both!(a_namespace_finds_its_own, others_find_only_public_chunks, what_was_told_may_be_referred_to);
+
+async fn a_namespace_finds_its_own(hub: Hub) {
     let (ada, bob) = (hub.user("ada").await, hub.user("bob").await);
     let (one, two) =
         (hub.repo(&ada, "one", Visibility::Private).await, hub.repo(&ada, "two", Visibility::Private).await);
@@ -43,9 +43,7 @@ async fn a_namespace_finds_its_own() {
     hub.reader(&bob, &his).await.dedup(&made.chunk(0)).await.expect(404);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn others_find_only_public_chunks() {
-    let hub = Hub::new().await;
+async fn others_find_only_public_chunks(hub: Hub) {
     let (ada, bob) = (hub.user("ada").await, hub.user("bob").await);
     let (secret, public) =
         (hub.repo(&ada, "s", Visibility::Private).await, hub.repo(&ada, "p", Visibility::Public).await);
@@ -87,9 +85,7 @@ async fn others_find_only_public_chunks() {
     hub.app.flush_kept().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_told_may_be_referred_to() {
-    let hub = Hub::new().await;
+async fn what_was_told_may_be_referred_to(hub: Hub) {
     let (ada, bob) = (hub.user("ada").await, hub.user("bob").await);
     let (hers, his) = (hub.repo(&ada, "m", Visibility::Public).await, hub.repo(&bob, "m", Visibility::Private).await);
     let made = Made::noise(3, 500_000);

@@ -6,9 +6,13 @@ use http::{Method, Request};
 
 use crate::rig::{Hub, Made};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn missing_features_are_404_and_nothing_is_405() {
-    let hub = Hub::new().await;
+on_both!(
+    missing_features_are_404_and_nothing_is_405,
+    malformed_names,
+    refused_bodies_are_read_so_that_the_reason_arrives
+);
+
+async fn missing_features_are_404_and_nothing_is_405(hub: Hub) {
     let ada = hub.user("ada").await;
     let path = hub.repo(&ada, "m", Visibility::Private).await;
     let up = hub.writer(&ada, &path).await;
@@ -47,9 +51,7 @@ async fn missing_features_are_404_and_nothing_is_405() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn malformed_names() {
-    let hub = Hub::new().await;
+async fn malformed_names(hub: Hub) {
     let ada = hub.user("ada").await;
     let path = hub.repo(&ada, "m", Visibility::Private).await;
     let up = hub.writer(&ada, &path).await;
@@ -61,9 +63,7 @@ async fn malformed_names() {
     up.get("/v1/chunks/default/%ff").await.expect(400);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn refused_bodies_are_read_so_that_the_reason_arrives() {
-    let hub = Hub::new().await;
+async fn refused_bodies_are_read_so_that_the_reason_arrives(hub: Hub) {
     let ada = hub.user("ada").await;
     let path = hub.repo(&ada, "m", Visibility::Private).await;
     let reader = hub.reader(&ada, &path).await;

@@ -7,6 +7,8 @@ use http::{Method, Request};
 
 use crate::rig::{Client, Hub, Made, noise, xorb};
 
+on_both!(xorbs, a_body_that_breaks_off, shards, shards_that_are_too_long);
+
 async fn nothing_stays(hub: &Hub) {
     assert!(hub.objects("cas").is_empty());
     hub.no_rest();
@@ -14,9 +16,7 @@ async fn nothing_stays(hub: &Hub) {
     assert_eq!((findings.xorbs, findings.files, findings.recipes), (0, 0, 0));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn xorbs() {
-    let hub = Hub::new().await;
+async fn xorbs(hub: Hub) {
     let ada = hub.user("ada").await;
     let path = hub.repo(&ada, "m", Visibility::Private).await;
     let up = hub.writer(&ada, &path).await;
@@ -69,9 +69,7 @@ async fn xorbs() {
     up.upload_xorb(&hash, &body).await.expect(200);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_breaks_off() {
-    let hub = Hub::new().await;
+async fn a_body_that_breaks_off(hub: Hub) {
     let ada = hub.user("ada").await;
     let path = hub.repo(&ada, "m", Visibility::Private).await;
     let up = hub.writer(&ada, &path).await;
@@ -104,9 +102,7 @@ async fn refused(up: &Client<'_>, made: &Made, what: &str, shard: &[u8]) {
     assert!(up.hub.objects("cas/r").is_empty(), "{what}: nothing is kept of a refused shard");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn shards() {
-    let hub = Hub::new().await;
+async fn shards(hub: Hub) {
     let ada = hub.user("ada").await;
     let path = hub.repo(&ada, "m", Visibility::Private).await;
     let up = hub.writer(&ada, &path).await;
@@ -164,9 +160,7 @@ async fn shards() {
     up.upload_shard(&made.shard_claiming(None)).await.expect(200);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn shards_that_are_too_long() {
-    let hub = Hub::new().await;
+async fn shards_that_are_too_long(hub: Hub) {
     let ada = hub.user("ada").await;
     let path = hub.repo(&ada, "m", Visibility::Private).await;
     let up = hub.writer(&ada, &path).await;

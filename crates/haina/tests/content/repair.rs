@@ -5,24 +5,30 @@ use haina_types::Visibility;
 
 use crate::rig::{Hub, Made};
 
+on_both!(
+    a_sound_store_has_no_findings,
+    a_flipped_bit_is_found_and_never_served,
+    a_lost_object_is_found_and_healed_by_an_upload,
+    orphans_are_waste_once_they_are_old,
+    content_outlives_a_restart
+);
+
 async fn check(hub: &Hub, deep: bool) -> Findings {
     fsck(&hub.app, FsckOptions { deep }, |_| {}).await.unwrap()
 }
 
-async fn with_content() -> (Hub, haina_app::Caller, haina_types::RepoPath, Made) {
-    let hub = Hub::new().await;
+async fn with_content(hub: &Hub) -> (haina_app::Caller, haina_types::RepoPath, Made) {
     let ada = hub.user("ada").await;
     let path = hub.repo(&ada, "m", Visibility::Public).await;
     let made = Made::noise(1, 900_000);
     hub.writer(&ada, &path).await.upload(&made).await;
     hub.commit(&ada, &path, "f.bin", made.sha256).await.unwrap();
     hub.app.verify_claim(&made.hash).await.unwrap();
-    (hub, ada, path, made)
+    (ada, path, made)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sound_store_has_no_findings() {
-    let (hub, _, _, made) = with_content().await;
+async fn a_sound_store_has_no_findings(hub: Hub) {
+    let (_, _, made) = with_content(&hub).await;
     for deep in [false, true] {
         let found = check(&hub, deep).await;
         assert!(found.list.is_empty(), "{:?}", found.list);
@@ -32,9 +38,8 @@ async fn a_sound_store_has_no_findings() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flipped_bit_is_found_and_never_served() {
-    let (hub, ada, path, made) = with_content().await;
+async fn a_flipped_bit_is_found_and_never_served(hub: Hub) {
+    let (ada, path, made) = with_content(&hub).await;
     let object = &hub.objects("cas/x")[0];
     let mut bytes = std::fs::read(object).unwrap();
     bytes[5000] ^= 0x10;
@@ -54,9 +59,8 @@ async fn a_flipped_bit_is_found_and_never_served() {
     assert!(outcome.is_err());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_object_is_found_and_healed_by_an_upload() {
-    let (hub, ada, path, made) = with_content().await;
+async fn a_lost_object_is_found_and_healed_by_an_upload(hub: Hub) {
+    let (ada, path, made) = with_content(&hub).await;
     let object = hub.objects("cas/x")[0].clone();
     std::fs::remove_file(&object).unwrap();
     let found = check(&hub, false).await;
@@ -73,9 +77,8 @@ async fn a_lost_object_is_found_and_healed_by_an_upload() {
     assert!(!object.exists(), "a key is never used twice");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn orphans_are_waste_once_they_are_old() {
-    let (hub, ..) = with_content().await;
+async fn orphans_are_waste_once_they_are_old(hub: Hub) {
+    with_content(&hub).await;
     let object = hub.objects("cas/x")[0].clone();
     let name = object.file_name().unwrap().to_str().unwrap();
     let orphan = object.with_file_name(format!("{}.7", name.split('.').next().unwrap()));
@@ -86,13 +89,9 @@ async fn orphans_are_waste_once_they_are_old() {
     assert!(!found.list[0].damage);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn content_outlives_a_restart() {
-    let (hub, _, path, made) = with_content().await;
-    let Hub { app, router, folder, .. } = hub;
-    drop((app, router));
-    let options = haina_app::Options::new(folder.path(), crate::rig::URL);
-    let app = haina_app::App::open(options).await.unwrap();
+async fn content_outlives_a_restart(hub: Hub) {
+    let (_, path, made) = with_content(&hub).await;
+    let app = haina_app::App::open(hub.options.clone()).await.unwrap();
     let access = app.read_content(&haina_app::Caller::anonymous(), haina_types::RepoKind::Model, &path).await.unwrap();
     let bytes = crate::transfer::collect(app.open_content(&access, &made.hash, None).await.unwrap()).await;
     assert!(bytes == made.bytes);

@@ -37,8 +37,11 @@ impl Clock for Hands {
 pub struct Hub {
     pub app: App,
     pub router: Router,
+    pub options: Options,
     pub folder: tempfile::TempDir,
     clock: Arc<Hands>,
+    // Dropped last: it drops the database.
+    _server: Option<haina_test::postgres::Database>,
 }
 
 /// An answer, read to its end.
@@ -73,13 +76,28 @@ impl Answer {
 pub const URL: &str = "https://hub.example";
 
 impl Hub {
-    pub async fn new() -> Self {
+    pub async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let database = haina_db::Config::Sqlite(folder.path().join("hub.db"));
+        Self::open(folder, database, None).await
+    }
+
+    pub async fn postgres() -> Self {
+        let server = haina_test::postgres::Database::create().unwrap();
+        let database = haina_db::Config::parse(server.url()).unwrap();
+        Self::open(tempfile::tempdir().unwrap(), database, Some(server)).await
+    }
+
+    async fn open(
+        folder: tempfile::TempDir,
+        database: haina_db::Config,
+        server: Option<haina_test::postgres::Database>,
+    ) -> Self {
         let clock = Arc::new(Hands(AtomicI64::new(1_800_000_000_000)));
-        let options = Options { clock: clock.clone(), ..Options::new(folder.path(), URL) };
-        let app = App::open(options).await.unwrap();
+        let options = Options { clock: clock.clone(), database, ..Options::new(folder.path(), URL) };
+        let app = App::open(options.clone()).await.unwrap();
         let router = haina_api::router().with_state(app.clone());
-        Self { app, router, folder, clock }
+        Self { app, router, options, folder, clock, _server: server }
     }
 
     pub fn wait(&self, seconds: i64) {

@@ -8,6 +8,17 @@ use http::Method;
 
 use crate::rig::{Hub, Made, URL, noise, sha256};
 
+on_both!(
+    up_and_down,
+    windows_and_the_end_of_the_file,
+    versions_and_batches_agree,
+    a_file_of_shared_and_repeated_chunks,
+    the_empty_file,
+    many_files_in_one_shard,
+    one_xorb_uploaded_by_many_at_once_is_kept_once,
+    whole_files_by_other_doors
+);
+
 pub async fn collect(stream: ByteStream) -> Vec<u8> {
     stream
         .try_fold(Vec::new(), async |mut all, part| {
@@ -18,9 +29,7 @@ pub async fn collect(stream: ByteStream) -> Vec<u8> {
         .unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn up_and_down() {
-    let hub = Hub::new().await;
+async fn up_and_down(hub: Hub) {
     let ada = hub.user("ada").await;
     let path = hub.repo(&ada, "m", Visibility::Private).await;
     let up = hub.writer(&ada, &path).await;
@@ -59,9 +68,7 @@ async fn up_and_down() {
     hub.no_rest();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn windows_and_the_end_of_the_file() {
-    let hub = Hub::new().await;
+async fn windows_and_the_end_of_the_file(hub: Hub) {
     let ada = hub.user("ada").await;
     let path = hub.repo(&ada, "m", Visibility::Private).await;
     let up = hub.writer(&ada, &path).await;
@@ -105,9 +112,7 @@ fn leak(text: String) -> &'static str {
     Box::leak(text.into_boxed_str())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn versions_and_batches_agree() {
-    let hub = Hub::new().await;
+async fn versions_and_batches_agree(hub: Hub) {
     let ada = hub.user("ada").await;
     let path = hub.repo(&ada, "m", Visibility::Private).await;
     let up = hub.writer(&ada, &path).await;
@@ -138,9 +143,7 @@ async fn versions_and_batches_agree() {
     up.call(Method::POST, "/v1/reconstructions", None, "[{]").await.expect(400);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_of_shared_and_repeated_chunks() {
-    let hub = Hub::new().await;
+async fn a_file_of_shared_and_repeated_chunks(hub: Hub) {
     let ada = hub.user("ada").await;
     let path = hub.repo(&ada, "m", Visibility::Private).await;
     let up = hub.writer(&ada, &path).await;
@@ -166,9 +169,7 @@ async fn a_file_of_shared_and_repeated_chunks() {
     hub.app.verify_claim(&made.hash).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_empty_file() {
-    let hub = Hub::new().await;
+async fn the_empty_file(hub: Hub) {
     let ada = hub.user("ada").await;
     let path = hub.repo(&ada, "m", Visibility::Public).await;
     let up = hub.writer(&ada, &path).await;
@@ -186,9 +187,7 @@ async fn the_empty_file() {
     hub.commit(&ada, &path, "empty.bin", sha256(b"")).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_files_in_one_shard() {
-    let hub = Hub::new().await;
+async fn many_files_in_one_shard(hub: Hub) {
     let ada = hub.user("ada").await;
     let path = hub.repo(&ada, "m", Visibility::Public).await;
     let up = hub.writer(&ada, &path).await;
@@ -209,9 +208,7 @@ async fn many_files_in_one_shard() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_xorb_uploaded_by_many_at_once_is_kept_once() {
-    let hub = Hub::new().await;
+async fn one_xorb_uploaded_by_many_at_once_is_kept_once(hub: Hub) {
     let ada = hub.user("ada").await;
     let path = hub.repo(&ada, "m", Visibility::Private).await;
     let up = hub.writer(&ada, &path).await;
@@ -228,9 +225,7 @@ fn stream(bytes: &[u8], piece: usize) -> ByteStream {
     Box::pin(futures_util::stream::iter(pieces))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whole_files_by_other_doors() {
-    let hub = Hub::new().await;
+async fn whole_files_by_other_doors(hub: Hub) {
     let ada = hub.user("ada").await;
     let path = hub.repo(&ada, "m", Visibility::Public).await;
     let access = hub.write(&ada, &path).await;
