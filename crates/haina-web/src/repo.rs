@@ -5,9 +5,8 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 use haina_app::App;
-use haina_app::gate::ContentAccess;
 use haina_app::history::TreeOptions;
-use haina_types::{Oid, RepoKind, Result, Timestamp, Visibility};
+use haina_types::{RepoKind, Timestamp, Visibility};
 
 use crate::address::RepoAddress;
 use crate::layout::{Layout, Section};
@@ -30,7 +29,7 @@ pub(crate) struct RepoPage {
     pub facts: Facts,
     pub uses: Vec<Way>,
     /// The rendered card; the application has sanitized it, and it is the only text that a template does not escape.
-    pub card: Option<String>,
+    pub card: Option<Arc<str>>,
     /// Whether there is a card, shown or not.
     pub has_readme: bool,
     pub files: Vec<FileRow>,
@@ -131,12 +130,6 @@ pub(crate) fn ways(
     ways
 }
 
-/// The rendered card of a commit, sanitized by the application.
-async fn card_html(app: &App, access: &ContentAccess, commit: Oid) -> Result<Option<String>> {
-    let _ = (app, access, commit);
-    Ok(None)
-}
-
 /// `GET /{namespace}/{name}` and its siblings for other kinds.
 pub(crate) async fn get(State(app): State<App>, visit: Visit, target: Target) -> Answer {
     let read = app.read(visit.caller(), target.kind, &target.path).await?;
@@ -150,7 +143,7 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, target: Target) ->
         let options = TreeOptions { expand: true, limit: Some(FILES_SHOWN), ..TreeOptions::default() };
         files = app.list_tree(&access, commit, None, &options).await?.items;
         all = app.list_files(&access, commit).await?;
-        card = card_html(&app, &access, commit).await?;
+        card = app.card_html(&access, commit).await?;
     }
     let is_empty = is_bare(all.iter().map(|f| &f.path));
     let may_write = is_empty && app.write(visit.caller(), target.kind, &target.path).await.is_ok();

@@ -205,7 +205,8 @@ pub async fn resolve(
     if method == Method::HEAD {
         return respond(status, headers, Body::empty());
     }
-    if asked.contains_key(X_COUNTER) || range.as_ref().is_none_or(|r| r.start == 0) {
+    // A download is what its client says is one, or the beginning of a large file; pictures on a card are none.
+    if range.as_ref().is_none_or(|r| r.start == 0) && (asked.contains_key(X_COUNTER) || entry.lfs.is_some()) {
         app.count_download(access.repo().id);
     }
     let body = match &entry.xet {

@@ -1,5 +1,6 @@
 //! Repositories: making, finding, describing, deleting.
 
+mod card;
 mod create;
 mod delete;
 mod facts;
@@ -20,10 +21,15 @@ use quick_cache::sync::Cache;
 pub struct State {
     facts: Cache<(i64, Timestamp, Oid), Arc<Facts>>,
     files: Cache<(i64, Oid), Arc<Vec<crate::history::Entry>>>,
+    cards: Cache<(i64, Oid), Option<Arc<str>>, card::ByLength>,
 }
 
 impl State {
     pub(crate) fn new() -> Self {
-        Self { facts: Cache::new(4096), files: Cache::new(256) }
+        Self {
+            facts: Cache::new(4096),
+            files: Cache::new(256),
+            cards: Cache::with_weighter(1024, card::CACHE_BYTES, card::ByLength),
+        }
     }
 }
