@@ -48,7 +48,8 @@ both! {
         let alice = hub.writer("alice").await;
         let repo = hub.repo(&alice, "alice/m", Visibility::Public).await;
         hub.commit(&alice, &repo, None, &[("dir/a", Some("1")), ("b", Some("2"))]).await.unwrap();
-        let cases: &[(&[(&str, Option<&str>)], Code)] = &[
+        type Files<'a> = &'a [(&'a str, Option<&'a str>)];
+        let cases: &[(Files<'_>, Code)] = &[
             (&[("x", Some("1")), ("../up", Some("2"))], Code::InvalidPath),
             (&[("x", Some("1")), (".git/config", Some("2"))], Code::InvalidPath),
             (&[("x", Some("1")), ("/abs", Some("2"))], Code::InvalidPath),

@@ -1,5 +1,7 @@
 //! The application's use cases on both databases, without a socket: the gate, commits that race, trees, facts, people.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
 mod commits;
 mod gate;
 mod hub;
