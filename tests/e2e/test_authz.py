@@ -115,6 +115,8 @@ def operations(hub, place, repo):
     lfs_doors = [
         ("content", "POST", "/{}.git/info/lfs/objects/batch", lambda: batch("download")),
         ("write", "POST", "/{}.git/info/lfs/objects/batch", lambda: batch("upload")),
+        ("content", "GET", "/{}.git/info/lfs/locks", dict),
+        ("write", "POST", "/{}.git/info/lfs/locks/verify", lambda: {"json": {}}),
     ]
     return (lfs_doors if hub.offers_lfs() else []) + [
         ("content", "GET", "/api/models/{}", dict),

@@ -21,7 +21,7 @@ pub struct ApiError(pub Error);
 pub type Result<T, E = ApiError> = std::result::Result<T, E>;
 
 /// The body of every error.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct ErrorBody {
     /// What happened and what to do next.
     pub error: String,

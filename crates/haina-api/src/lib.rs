@@ -7,6 +7,7 @@ mod answer;
 pub mod cas;
 mod error;
 mod hub;
+mod lfs;
 mod request;
 mod trace;
 
@@ -39,6 +40,7 @@ pub use trace::finish;
         (name = "files", description = "Folders and files at a revision"),
         (name = "commits", description = "History"),
         (name = "content", description = "Large files: the Xet protocol"),
+        (name = "lfs", description = "Large files: Git LFS"),
         (name = "service", description = "The service itself"),
     )
 )]
@@ -64,8 +66,11 @@ pub fn description() -> utoipa::openapi::OpenApi {
 }
 
 fn assemble() -> (Router<App>, utoipa::openapi::OpenApi) {
-    let (router, mut description) =
-        OpenApiRouter::with_openapi(Description::openapi()).merge(hub::router()).merge(cas::router()).split_for_parts();
+    let (router, mut description) = OpenApiRouter::with_openapi(Description::openapi())
+        .merge(hub::router())
+        .merge(cas::router())
+        .merge(lfs::router())
+        .split_for_parts();
     description.merge(hub::Wildcards::openapi());
     (router, description)
 }

@@ -78,7 +78,7 @@ pub struct Target {
 }
 
 /// The kind of a repository from the first segments of a path: `/api/{plural}/…`, `/{plural}/…`, or a model.
-fn kind_of(path: &str) -> Option<RepoKind> {
+pub(crate) fn kind_of(path: &str) -> Option<RepoKind> {
     let mut segments = path.trim_start_matches('/').split('/');
     match segments.next()? {
         "api" => RepoKind::from_plural(segments.next()?),

@@ -11,6 +11,10 @@ use crate::error::{ApiError, ErrorBody, X_ERROR_CODE};
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_AMZN_TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
+/// The id of a request, for those who put it into a body.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub String);
+
 /// The caller's own id verbatim, or one that contains their trace id, or a fresh one.
 fn request_id(headers: &HeaderMap) -> HeaderValue {
     for name in [X_REQUEST_ID, X_AMZN_TRACE_ID] {
@@ -25,7 +29,7 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
 /// Programs that ask for an address that is not there, or in a way that it does not take, get JSON and no page.
 fn speak_json(response: Response) -> Response {
     let is_json =
-        response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes().starts_with(b"application/json"));
+        response.headers().get(header::CONTENT_TYPE).and_then(|t| t.to_str().ok()).is_some_and(|t| t.contains("json"));
     match response.status() {
         StatusCode::NOT_FOUND if !is_json && !response.headers().contains_key(X_ERROR_CODE) => {
             ApiError(Error::new(Code::NotFound, "Sorry, we can't find the page you are looking for.")).into_response()
@@ -43,9 +47,11 @@ fn speak_json(response: Response) -> Response {
 }
 
 /// The middleware around every route.
-pub async fn finish(request: Request, next: Next) -> Response {
+pub async fn finish(mut request: Request, next: Next) -> Response {
     use tracing::Instrument;
     let id = request_id(request.headers());
+    let text = id.to_str().unwrap_or("").to_owned();
+    request.extensions_mut().insert(RequestId(text));
     let anonymous =
         !request.headers().contains_key(header::AUTHORIZATION) && !request.headers().contains_key(header::COOKIE);
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or("?"), method = %request.method(), path = request.uri().path());

@@ -159,6 +159,13 @@ impl WriteAccess {
     }
 }
 
+impl AdminAccess {
+    /// Who administers may write.
+    pub(crate) fn write(&self) -> WriteAccess {
+        WriteAccess { repo: self.repo.clone(), actor: self.actor }
+    }
+}
+
 /// The error for a repository that does not exist or may not be known.
 pub(crate) fn repo_not_found() -> Error {
     Error::new(Code::RepoNotFound, "Repository not found")
@@ -239,6 +246,40 @@ impl App {
     pub async fn administer(&self, caller: &Caller, kind: RepoKind, path: &RepoPath) -> Result<AdminAccess> {
         let repo = self.admit(caller, kind, path, Action::Admin).await?;
         Ok(AdminAccess { repo, actor: caller.user().map(|u| u.id) })
+    }
+}
+
+impl App {
+    /// Whoever a signed address was made for passes the gate again when it is used: the repository may be gone or
+    /// closed since, and they may have lost their part in it. Of the token, the signature says what it allowed.
+    async fn admit_again(&self, repo_id: i64, user_id: Option<i64>, want: Action) -> Result<Arc<Repo>> {
+        let (repo, user) = {
+            let mut s = self.db().read().await?;
+            let user = match user_id {
+                Some(id) => people::find_user_by_id(&mut s, id).await?.filter(|u| u.disabled_at.is_none()),
+                None => None,
+            };
+            (repos::find_repo_by_id(&mut s, repo_id).await?.ok_or_else(repo_not_found)?, user)
+        };
+        let caller = user.map_or_else(Caller::anonymous, Caller::person);
+        let right = self.right(&caller, &repo).await?.ok_or_else(repo_not_found)?;
+        if right < want {
+            return Err(Error::new(Code::Forbidden, "You don't have the rights required to do this any more."));
+        }
+        if repo.disabled_reason.is_some() {
+            return Err(Error::new(Code::Disabled, "Access to this resource is disabled."));
+        }
+        Ok(Arc::new(repo))
+    }
+
+    /// The right to write that a signed address carries, if it is still so.
+    pub(crate) async fn write_again(&self, repo_id: i64, user_id: Option<i64>) -> Result<WriteAccess> {
+        Ok(WriteAccess { repo: self.admit_again(repo_id, user_id, Action::Write).await?, actor: user_id })
+    }
+
+    /// The right to read content that a signed address carries, if it is still so.
+    pub(crate) async fn content_again(&self, repo_id: i64, user_id: Option<i64>) -> Result<ContentAccess> {
+        Ok(ContentAccess { repo: self.admit_again(repo_id, user_id, Action::Read).await?, actor: user_id })
     }
 }
 

@@ -165,6 +165,7 @@ async fn tidy(app: App, mut stopped: watch::Receiver<bool>) {
 impl App {
     async fn tidy_once(&self) -> Result<()> {
         self.expire_uploads().await?;
+        self.expire_lfs_parts().await?;
         let now = self.now();
         let mut tx = self.db().begin().await?;
         jobs::delete_finished(&mut tx, now.plus_seconds(-FINISHED_SECONDS)).await?;

@@ -10,6 +10,7 @@ mod fsck;
 pub mod gate;
 pub mod history;
 mod jobs;
+pub mod lfs;
 pub mod people;
 pub mod repos;
 
@@ -64,6 +65,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     content: content::State,
+    lfs: lfs::State,
     history: history::State,
     repos: repos::State,
     downloads: downloads::Counts,
@@ -91,6 +93,7 @@ impl App {
         let objects: Arc<dyn Objects> =
             Arc::new(haina_cas::objects::FileObjects::open(&options.data).map_err(Error::internal)?);
         let content = content::State::load(&db, &objects, options.rng.as_ref()).await?;
+        let lfs = lfs::State::load(&db, options.rng.as_ref()).await?;
         Ok(Self {
             inner: Arc::new(Inner {
                 db,
@@ -99,6 +102,7 @@ impl App {
                 clock: options.clock,
                 rng: options.rng,
                 content,
+                lfs,
                 history: history::State::new(),
                 repos: repos::State::new(),
                 downloads: downloads::Counts::default(),
@@ -148,5 +152,9 @@ impl App {
 
     pub(crate) fn content(&self) -> &content::State {
         &self.inner.content
+    }
+
+    pub(crate) fn lfs(&self) -> &lfs::State {
+        &self.inner.lfs
     }
 }

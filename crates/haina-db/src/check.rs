@@ -1,7 +1,7 @@
 //! Whether every statement of this crate means something to the database that is open.
 
 use crate::sql::Sql;
-use crate::{Db, Result, content, git, jobs, ledger, meta, people, repos};
+use crate::{Db, Result, content, git, jobs, ledger, lfs, meta, people, repos};
 
 impl Db {
     /// Prepares every statement; how many there are. For tests, and for `fsck` after a migration by hand.
@@ -11,6 +11,7 @@ impl Db {
             git::STATEMENTS,
             jobs::STATEMENTS,
             ledger::STATEMENTS,
+            lfs::STATEMENTS,
             meta::STATEMENTS,
             people::STATEMENTS,
             repos::STATEMENTS,

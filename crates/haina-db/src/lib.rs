@@ -16,6 +16,7 @@ mod error;
 pub mod git;
 pub mod jobs;
 pub mod ledger;
+pub mod lfs;
 pub mod meta;
 mod migrate;
 pub mod people;

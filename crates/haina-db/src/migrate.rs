@@ -26,6 +26,7 @@ macro_rules! migrations {
 const MIGRATIONS: &[Migration] = migrations! {
     1 "0001_base";
     2 "0002_content";
+    3 "0003_lfs";
 };
 
 /// PostgreSQL's advisory lock for migrating ("hainamig").

@@ -5,7 +5,7 @@
 //! here answers 405, and load is met by waiting, never by 429 or 503.
 
 mod access;
-mod body;
+pub(crate) mod body;
 mod chunks;
 mod fetch;
 mod files;

@@ -8,7 +8,7 @@ mod list;
 mod log;
 mod refs;
 mod render;
-mod resolve;
+pub(crate) mod resolve;
 mod telemetry;
 mod tree;
 mod validate;

@@ -287,6 +287,10 @@ impl Input {
         // (offset, count, bytes of an entry) of the lookups by file, xorb and chunk.
         for (at, size) in [(24, 12), (40, 12), (56, 16)] {
             let (from, n) = (footer.u64(at), footer.u64(at + 8));
+            // JavaScript's client leaves zeros here, as the public description ("reserved") has it.
+            if (from, n) == (0, 0) {
+                continue;
+            }
             let end = n.checked_mul(size).and_then(|len| from.checked_add(len));
             match end {
                 Some(end) if from >= next && end <= start as u64 => next = end,

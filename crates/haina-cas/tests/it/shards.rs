@@ -220,6 +220,7 @@ fn a_dedup_answer_is_what_the_client_demands() {
         assert_eq!(word(at), footer as u64);
     }
     assert_eq!([word(0), word(8), word(16), word(32), word(48), word(64)], [1, 48, 96, 0, 0, 0]);
+    let again = bytes.clone();
     let shard = Shard::parse(Bytes::from(bytes)).unwrap();
     let told = shard.footer.unwrap();
     assert_eq!((told.hmac_key, told.created, told.expires), (key, 1000, 2000));
@@ -233,6 +234,12 @@ fn a_dedup_answer_is_what_the_client_demands() {
         assert!(chunk.hash != hash);
     }
     assert_eq!(chunks[3].raw_len, 0);
+    // JavaScript's client leaves zeros where the tables are named.
+    let mut zeros = again;
+    zeros[footer + 24..footer + 72].fill(0);
+    assert!(Shard::parse(Bytes::from(zeros.clone())).is_ok());
+    zeros[footer + 24] = 1;
+    assert!(Shard::parse(Bytes::from(zeros)).is_err());
     // Without a key the hashes are bare.
     let mut bare = DedupAnswer::new([0; 32], 0, 1);
     bare.xorb(world.b.0, &world.b.1, &|_| true);

@@ -24,6 +24,7 @@ mod claims;
 mod dedup;
 mod doors;
 mod hostile;
+mod lfs;
 mod repair;
 mod rig;
 mod transfer;
