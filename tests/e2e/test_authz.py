@@ -25,6 +25,7 @@ WRONG = {"bad", "revoked", "expired", "disabled"}
 KNOWN = {"reader": "content", "contributor": "content", "writer": "write", "owner": "admin", "owner-reads": "content", "scoped": "write",
          "scoped-read": "content", "admin": "admin"}
 LEVELS = ["content", "write", "admin"]
+GIT_FETCH = {"Content-Type": "application/x-git-upload-pack-request", "Git-Protocol": "version=2"}
 
 
 def expected(caller: str, need: str, private: bool):
@@ -137,6 +138,8 @@ def operations(hub, place, repo):
         ("write", "GET", "/api/models/{}/xet-write-token/main", dict),
         ("write", "POST", "/api/models/{}/preupload/main", lambda: {"json": {"files": [{"path": "x", "size": 1, "sample": sample}]}}),
         ("write", "POST", "/api/models/{}/commit/main", commit),
+        ("content", "GET", "/{}.git/info/refs?service=git-upload-pack", dict),
+        ("content", "POST", "/{}.git/git-upload-pack", lambda: {"body": b"0014command=ls-refs\n0000", "headers": GIT_FETCH}),
         ("write", "POST", f"/api/models/{{}}/branch/{made}", lambda: {"json": {"startingPoint": "main"}}),
         ("write", "POST", "/api/models/{}/tag/main", lambda: {"json": {"tag": made}}),
         ("write", "DELETE", f"/api/models/{{}}/branch/{made}b", lambda: doomed("branch")),

@@ -6,6 +6,7 @@
 mod answer;
 pub mod cas;
 mod error;
+mod git;
 mod hub;
 mod lfs;
 mod request;
@@ -39,6 +40,7 @@ pub use trace::finish;
         (name = "repositories", description = "Making, finding, describing, deleting"),
         (name = "files", description = "Folders and files at a revision"),
         (name = "commits", description = "History"),
+        (name = "git", description = "Git's own protocol"),
         (name = "content", description = "Large files: the Xet protocol"),
         (name = "lfs", description = "Large files: Git LFS"),
         (name = "service", description = "The service itself"),
@@ -68,6 +70,7 @@ pub fn description() -> utoipa::openapi::OpenApi {
 fn assemble() -> (Router<App>, utoipa::openapi::OpenApi) {
     let (router, mut description) = OpenApiRouter::with_openapi(Description::openapi())
         .merge(hub::router())
+        .merge(git::router())
         .merge(cas::router())
         .merge(lfs::router())
         .split_for_parts();

@@ -90,6 +90,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Target {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Self::read(parts, state, false).await
+    }
+}
+
+impl Target {
+    /// The repository of an address of git's, whose name may end in `.git`.
+    pub async fn of_git<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Self::read(parts, state, true).await
+    }
+
+    async fn read<S: Send + Sync>(parts: &mut Parts, state: &S, of_git: bool) -> Result<Self, ApiError> {
         let not_found = || Error::new(Code::RepoNotFound, "Repository not found");
         let params = RawPathParams::from_request_parts(parts, state)
             .await
@@ -100,6 +111,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Target {
         for (key, value) in &params {
             match key {
                 "namespace" => namespace = Some(value.to_owned()),
+                "repo" if of_git => repo = Some(value.strip_suffix(".git").unwrap_or(value).to_owned()),
                 "repo" => repo = Some(value.to_owned()),
                 "rev" => rev = Some(value.to_owned()),
                 "path" => file = Some(value.to_owned()),

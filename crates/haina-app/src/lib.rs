@@ -8,6 +8,7 @@ mod downloads;
 pub mod files;
 mod fsck;
 pub mod gate;
+pub mod git;
 pub mod history;
 mod jobs;
 pub mod lfs;
@@ -66,6 +67,7 @@ struct Inner {
     rng: Arc<dyn Rng>,
     content: content::State,
     lfs: lfs::State,
+    git: git::State,
     history: history::State,
     repos: repos::State,
     downloads: downloads::Counts,
@@ -103,6 +105,7 @@ impl App {
                 rng: options.rng,
                 content,
                 lfs,
+                git: git::State::new(),
                 history: history::State::new(),
                 repos: repos::State::new(),
                 downloads: downloads::Counts::default(),
@@ -129,6 +132,10 @@ impl App {
 
     pub(crate) fn rng(&self) -> &dyn Rng {
         self.inner.rng.as_ref()
+    }
+
+    pub(crate) fn git(&self) -> &git::State {
+        &self.inner.git
     }
 
     pub(crate) fn history(&self) -> &history::State {

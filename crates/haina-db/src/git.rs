@@ -52,6 +52,18 @@ statements! {
         "select o.oid from json_each($2) j cross join git_object o on o.repo_id = $1 and o.oid = unhex(j.value)",
         "select o.oid from git_object o where o.repo_id = $1 and o.oid = any($2)"
     );
+    FIND_OBJECT_INFO = point("select oid, kind, size, length(z) from git_object where repo_id = $1 and oid = $2");
+    LIST_OBJECT_INFO = long_pair(
+        "select o.oid, o.kind, o.size, length(o.z) from json_each($2) j
+         cross join git_object o on o.repo_id = $1 and o.oid = unhex(j.value)",
+        "select o.oid, o.kind, o.size, length(o.z)::bigint from git_object o where o.repo_id = $1 and o.oid = any($2)"
+    );
+    LIST_OBJECTS = long_pair(
+        "select o.oid, o.kind, o.size, o.z from json_each($2) j
+         cross join git_object o on o.repo_id = $1 and o.oid = unhex(j.value)",
+        "select o.oid, o.kind, o.size, o.z from git_object o where o.repo_id = $1 and o.oid = any($2)"
+    );
+    LIST_ALL_COMMITS = long("select oid, tree, parents, gen, committed_at from git_commit where repo_id = $1");
     INSERT_POINTER = point(
         "insert into lfs_pointer (repo_id, blob_oid, sha256, size) values ($1, $2, $3, $4)
          on conflict (repo_id, blob_oid) do nothing"
@@ -170,6 +182,45 @@ pub async fn list_objects_present(s: &mut Session, repo: i64, oids: &[Oid]) -> R
     s.rows(&LIST_OBJECTS_PRESENT, &[Value::Int(repo), Value::Blobs(&blobs)]).await?.iter().map(|r| r.oid(0)).collect()
 }
 
+/// What is known of an object without its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Its id.
+    pub oid: Oid,
+    /// Git's number: 1 commit, 2 tree, 3 blob, 4 tag.
+    pub kind: i64,
+    /// Length of the content when inflated.
+    pub size: u64,
+    /// Length of the zlib stream.
+    pub stored: u64,
+}
+
+/// Kinds and sizes of those of these objects that the repository has, in no order.
+pub async fn list_object_info(s: &mut Session, repo: i64, oids: &[Oid]) -> Result<Vec<ObjectInfo>> {
+    let rows = if oids.len() <= POINTS_MAX && !s.is_postgres() {
+        let mut rows = Vec::with_capacity(oids.len());
+        for oid in oids {
+            rows.extend(s.opt(&FIND_OBJECT_INFO, &values![repo, oid]).await?);
+        }
+        rows
+    } else {
+        let blobs: Vec<&[u8]> = oids.iter().map(|o| &o.0[..]).collect();
+        s.rows(&LIST_OBJECT_INFO, &[Value::Int(repo), Value::Blobs(&blobs)]).await?
+    };
+    rows.iter()
+        .map(|r| Ok(ObjectInfo { oid: r.oid(0)?, kind: r.int(1)?, size: r.size(2)?, stored: r.size(3)? }))
+        .collect()
+}
+
+/// Those of these objects that the repository has, in no order. The caller sees to it that they fit into memory.
+pub async fn list_objects(s: &mut Session, repo: i64, oids: &[Oid]) -> Result<Vec<(Oid, Object)>> {
+    let blobs: Vec<&[u8]> = oids.iter().map(|o| &o.0[..]).collect();
+    let rows = s.rows(&LIST_OBJECTS, &[Value::Int(repo), Value::Blobs(&blobs)]).await?;
+    rows.into_iter()
+        .map(|mut r| Ok((r.oid(0)?, Object { kind: r.int(1)?, size: r.size(2)?, z: r.take_bytes(3)? })))
+        .collect()
+}
+
 /// What a listing shows of a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlobInfo {
@@ -231,16 +282,20 @@ pub struct CommitRow {
     pub title: String,
 }
 
+fn parents_of(row: &Row, column: usize) -> Result<Vec<Oid>> {
+    let parents = row.bytes(column)?;
+    if !parents.len().is_multiple_of(Oid::LEN) {
+        return Err(Error::corrupt("the parents of a commit are not whole ids"));
+    }
+    Ok(parents.chunks_exact(Oid::LEN).filter_map(Oid::from_slice).collect())
+}
+
 impl CommitRow {
     fn from_row(row: &Row) -> Result<Self> {
-        let parents = row.bytes(2)?;
-        if !parents.len().is_multiple_of(Oid::LEN) {
-            return Err(Error::corrupt("the parents of a commit are not whole ids"));
-        }
         Ok(Self {
             oid: row.oid(0)?,
             tree: row.oid(1)?,
-            parents: parents.chunks_exact(Oid::LEN).filter_map(Oid::from_slice).collect(),
+            parents: parents_of(row, 2)?,
             gen_number: row.int(3)?,
             author_user_id: row.opt_int(4)?,
             committed_at: row.time(5)?,
@@ -266,6 +321,37 @@ pub async fn list_commits_by_oid(s: &mut Session, repo: i64, oids: &[Oid]) -> Re
     let blobs: Vec<&[u8]> = oids.iter().map(|o| &o.0[..]).collect();
     let rows = s.rows(&LIST_COMMITS_BY_OID, &[Value::Int(repo), Value::Blobs(&blobs)]).await?;
     rows.iter().map(CommitRow::from_row).collect()
+}
+
+/// What walks over a whole history need of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitNode {
+    /// Its id.
+    pub oid: Oid,
+    /// Its tree.
+    pub tree: Oid,
+    /// Its parents, in order.
+    pub parents: Vec<Oid>,
+    /// One more than the largest of its parents'; 1 without parents.
+    pub gen_number: i64,
+    /// The committer's time.
+    pub committed_at: Timestamp,
+}
+
+/// Every commit of a repository, in no order.
+pub async fn list_all_commits(s: &mut Session, repo: i64) -> Result<Vec<CommitNode>> {
+    let rows = s.rows(&LIST_ALL_COMMITS, &values![repo]).await?;
+    rows.iter()
+        .map(|r| {
+            Ok(CommitNode {
+                oid: r.oid(0)?,
+                tree: r.oid(1)?,
+                parents: parents_of(r, 2)?,
+                gen_number: r.int(3)?,
+                committed_at: r.time(4)?,
+            })
+        })
+        .collect()
 }
 
 /// The smallest and the largest id that begin with these hexadecimal digits.

@@ -16,6 +16,7 @@ mod object;
 mod pattern;
 mod text;
 mod tree;
+pub mod wire;
 
 pub use attributes::{Attributes, DEFAULT_GITATTRIBUTES, default_gitattributes};
 pub use commit::{COMMIT_BYTES_MAX, Commit, CommitError, ExtraHeader, Signature, Tag, Zone};

@@ -14,6 +14,7 @@ pub(crate) use commit::{NewCommit, Pending, REGULAR_BYTES_MAX};
 pub use entry::{Entry, EntryKind, LastCommit, Lfs};
 pub use log::LoggedCommit;
 pub use objects::State;
+pub(crate) use objects::load_raw;
 pub use preupload::{PreuploadAnswer, PreuploadFile, UploadMode};
 pub use refs::{BranchStart, RefTarget, Refs};
 pub(crate) use revision::resolve;

@@ -73,7 +73,7 @@ fn missing(kind: ObjectKind, oid: &Oid) -> Error {
 }
 
 /// The raw bytes of an object of the given kind.
-pub(super) async fn load_raw(s: &mut haina_db::Session, repo: i64, kind: ObjectKind, oid: &Oid) -> Result<Vec<u8>> {
+pub(crate) async fn load_raw(s: &mut haina_db::Session, repo: i64, kind: ObjectKind, oid: &Oid) -> Result<Vec<u8>> {
     let found = git::find_object(s, repo, oid).await?.filter(|o| o.kind == i64::from(kind.number()));
     let object = found.ok_or_else(|| missing(kind, oid))?;
     haina_git::inflate(&object.z, object.size).map_err(Error::internal)
@@ -87,7 +87,7 @@ pub(super) async fn load_commit(s: &mut haina_db::Session, repo: i64, oid: &Oid)
 
 impl App {
     /// A tree, from the cache or the database.
-    pub(super) async fn load_tree(&self, s: &mut haina_db::Session, repo: i64, oid: &Oid) -> Result<Arc<Tree>> {
+    pub(crate) async fn load_tree(&self, s: &mut haina_db::Session, repo: i64, oid: &Oid) -> Result<Arc<Tree>> {
         if *oid == haina_git::EMPTY_TREE {
             return Tree::parse(Vec::new()).map(Arc::new).map_err(Error::internal);
         }

@@ -1,0 +1,48 @@
+//! `GET /{ns}/{name}[.git]/info/refs?service=…`
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use haina_app::App;
+use haina_app::git::Service;
+use haina_types::Error;
+use http::StatusCode;
+use http::request::Parts;
+
+use super::{caller, refuse, respond, target, version};
+
+/// The references of a repository and what the server can do, as git asks for them before anything else.
+#[utoipa::path(get, path = "/{namespace}/{repo}/info/refs", tag = "git",
+    params(("namespace" = String, Path), ("repo" = String, Path, description = "the name, perhaps with `.git`"),
+        ("service" = String, Query, description = "git-upload-pack or git-receive-pack"), ("Git-Protocol" = Option<String>, Header)),
+    responses((status = 200, content_type = "application/x-git-upload-pack-advertisement"), (status = 401), (status = 403), (status = 404)))]
+pub async fn refs(State(app): State<App>, request: Request) -> Response {
+    let (mut parts, _) = request.into_parts();
+    let query = parts.uri.query().unwrap_or_default();
+    let service = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "service").map(|(_, v)| v);
+    let Some(service) = service.and_then(|s| Service::parse(&s)) else {
+        // The dumb protocol, or a service that there is not.
+        return (StatusCode::FORBIDDEN, "Please use a git client that speaks the smart HTTP protocol.\n")
+            .into_response();
+    };
+    match answer(&app, &mut parts, service).await {
+        Ok(response) => response,
+        Err(e) => refuse(&parts.headers, e),
+    }
+}
+
+async fn answer(app: &App, parts: &mut Parts, service: Service) -> Result<Response, Error> {
+    let caller = caller(parts, app).await?;
+    let (kind, path) = target(parts, app).await?;
+    let version = version(&parts.headers);
+    Ok(match service {
+        Service::UploadPack => {
+            let access = app.read_content(&caller, kind, &path).await?;
+            let body = app.git_advertise_fetch(&access, version).await?;
+            respond("application/x-git-upload-pack-advertisement", Body::from(body))
+        }
+        Service::ReceivePack => {
+            return Err(Error::new(haina_types::Code::Unsupported, "Pushing by git is not offered yet."));
+        }
+    })
+}

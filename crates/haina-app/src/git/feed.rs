@@ -1,0 +1,155 @@
+//! What goes to a client while the rest is still being made.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use haina_db::git;
+use haina_git::wire::{Band, PackWriter, band_to, bands_to, flush_to};
+use haina_git::{EMPTY_TREE, ObjectKind};
+use haina_types::{Error, Oid, Result};
+use tokio::sync::mpsc;
+
+use super::refs::{STEP, kind_of};
+use super::select::Chosen;
+use crate::App;
+use crate::content::ByteStream;
+
+/// How long a client hears nothing before it is told that the hub is at work.
+const SILENCE: Duration = Duration::from_secs(3);
+/// Bytes of objects that are in memory for one client.
+const BATCH_BYTES: u64 = 512 << 10;
+/// How many trees are looked into before other tasks get their turn.
+const TURN: u32 = 64;
+
+/// How a client takes what is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bands {
+    /// The pack and nothing else.
+    None,
+    /// `side-band`
+    Small,
+    /// `side-band-64k`
+    Large,
+}
+
+/// The way to a client. When the client is gone, using it is an error.
+pub(super) struct Feed {
+    to: mpsc::Sender<Result<Bytes>>,
+    bands: Bands,
+    /// Without words about the progress.
+    quiet: bool,
+    last: Instant,
+    turns: u32,
+}
+
+fn gone() -> Error {
+    Error::new(haina_types::Code::Unavailable, "The client is gone.")
+}
+
+/// A way to a client, and what comes out at its end.
+pub(super) fn feed(bands: Bands, quiet: bool) -> (Feed, ByteStream) {
+    let (to, mut from) = mpsc::channel(1);
+    let stream = futures_util::stream::poll_fn(move |context| from.poll_recv(context));
+    (Feed { to, bands, quiet, last: Instant::now(), turns: 0 }, Box::pin(stream))
+}
+
+impl Feed {
+    async fn send(&mut self, bytes: Vec<u8>) -> Result<()> {
+        self.last = Instant::now();
+        self.to.send(Ok(bytes.into())).await.map_err(|_| gone())
+    }
+
+    async fn data(&mut self, bytes: &[u8]) -> Result<()> {
+        let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 8192 + 64);
+        match self.bands {
+            Bands::None => out.extend_from_slice(bytes),
+            bands => bands_to(&mut out, Band::Data, bytes, bands == Bands::Large),
+        }
+        self.send(out).await
+    }
+
+    /// A line on the person's screen.
+    pub(super) async fn say(&mut self, text: &str) -> Result<()> {
+        if self.bands == Bands::None || self.quiet {
+            return Ok(());
+        }
+        let mut out = Vec::new();
+        bands_to(&mut out, Band::Progress, text.as_bytes(), self.bands == Bands::Large);
+        self.send(out).await
+    }
+
+    /// From time to time, in long work: lets others work too, and keeps the line alive.
+    pub(super) async fn tick(&mut self, count: usize) -> Result<()> {
+        self.turns += 1;
+        if self.turns.is_multiple_of(TURN) {
+            tokio::task::yield_now().await;
+        }
+        if self.last.elapsed() < SILENCE || self.bands == Bands::None {
+            return Ok(());
+        }
+        if self.quiet {
+            let mut out = Vec::new();
+            band_to(&mut out, Band::Data, b"");
+            return self.send(out).await;
+        }
+        self.say(&format!("Enumerating objects: {count}\r")).await
+    }
+
+    /// Ends with an error that the person sees, or as a broken connection where no words can be sent.
+    pub(super) async fn fail(mut self, e: Error) {
+        if self.bands == Bands::None {
+            // Whoever is not there any more needs no error.
+            let _ = self.to.send(Err(e)).await;
+            return;
+        }
+        let mut out = Vec::new();
+        bands_to(&mut out, Band::Error, format!("{}\n", e.message).as_bytes(), self.bands == Bands::Large);
+        let _ = self.send(out).await;
+    }
+
+    /// Sends a pack of these objects, and the end.
+    pub(super) async fn send_pack(&mut self, app: &App, repo: i64, objects: &[Chosen]) -> Result<()> {
+        let count = u32::try_from(objects.len()).map_err(Error::internal)?;
+        self.say(&format!("Enumerating objects: {count}, done.\n")).await?;
+        let mut out = Vec::new();
+        let mut writer = PackWriter::new(count, &mut out);
+        let mut rest = objects;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = |o: &&Chosen| {
+                bytes += o.stored + 16;
+                bytes <= BATCH_BYTES
+            };
+            let n = rest.iter().take(STEP).take_while(fits).count().max(1);
+            let (now, later) = rest.split_at(n);
+            rest = later;
+            let oids: Vec<Oid> = now.iter().map(|o| o.oid).collect();
+            let found = {
+                let mut s = app.db().read().await?;
+                git::list_objects(&mut s, repo, &oids).await?
+            };
+            let mut found: HashMap<Oid, git::Object> = found.into_iter().collect();
+            for oid in &oids {
+                match found.remove(oid) {
+                    Some(object) => writer.push(kind_of(object.kind)?, object.size, &object.z, &mut out),
+                    None if *oid == EMPTY_TREE => {
+                        writer.push(ObjectKind::Tree, 0, &haina_git::deflate(b""), &mut out);
+                    }
+                    None => return Err(Error::internal(format!("object {oid} of repository {repo} is missing"))),
+                }
+            }
+            self.data(&out).await?;
+            out.clear();
+        }
+        writer.finish(&mut out).map_err(Error::internal)?;
+        self.data(&out).await?;
+        if self.bands != Bands::None {
+            self.say(&format!("Total {count} (delta 0), reused {count} (delta 0), pack-reused 0\n")).await?;
+            let mut out = Vec::new();
+            flush_to(&mut out);
+            self.send(out).await?;
+        }
+        Ok(())
+    }
+}

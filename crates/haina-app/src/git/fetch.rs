@@ -1,0 +1,230 @@
+//! `git-upload-pack`: clones and fetches.
+
+use std::collections::HashSet;
+
+use haina_git::ObjectKind;
+use haina_git::wire::{
+    FetchRequest, RequestV0, RequestV2, Version, delim_to, flush_to, line_to, list_refs, negotiate_v0, negotiate_v2,
+    parse_v0, parse_v2,
+};
+use haina_types::{Code, Error, Oid, Result};
+
+use super::Answer;
+use super::feed::{Bands, Feed, feed};
+use super::graph::{Ends, Graph, Shared};
+use super::refs::{advertisement, kinds, peel};
+use super::select::{Selection, Wants};
+use super::shallow::{Shallow, find};
+use crate::App;
+use crate::gate::ContentAccess;
+
+/// Most bytes of a request, inflated: some three hundred thousand lines.
+pub const FETCH_BYTES_MAX: usize = 16 << 20;
+
+/// A fetch that has been understood.
+struct Fetch {
+    repo: i64,
+    request: FetchRequest,
+    wants: Wants,
+    graph: Graph,
+    shallow: Shallow,
+}
+
+impl App {
+    /// Answers one request of a client that fetches. What is wrong with the request is said in the protocol itself.
+    pub async fn git_fetch(&self, access: &ContentAccess, version: Version, body: &[u8]) -> Result<Answer> {
+        let answer = match version {
+            Version::V2 => self.fetch_v2(access.repo().id, body).await,
+            _ => self.fetch_v0(access.repo().id, body).await,
+        };
+        match answer {
+            Err(e) if matches!(e.code, Code::Invalid | Code::TooLarge) => Ok(Answer::refusal(&e.message)),
+            answer => answer,
+        }
+    }
+
+    async fn fetch_v2(&self, repo: i64, body: &[u8]) -> Result<Answer> {
+        let request = parse_v2(body).map_err(|e| Error::invalid(e.to_string()))?;
+        let mut out = Vec::new();
+        match request {
+            None => Ok(Answer::whole(out)),
+            Some(RequestV2::LsRefs(asked)) => {
+                let mut s = self.db().read().await?;
+                Ok(Answer::whole(list_refs(&asked, &advertisement(&mut s, repo).await?)))
+            }
+            Some(RequestV2::Fetch { fetch, haves, done, wait_for_done }) => {
+                if fetch.wants.is_empty() && !wait_for_done {
+                    return Ok(Answer::whole(out));
+                }
+                let mut s = self.db().read().await?;
+                let mut fetch = Fetch::open(&mut s, repo, fetch).await?;
+                fetch.look_at(&mut s, &haves, done).await?;
+                let negotiated = negotiate_v2(&fetch.shared(), &haves, done, wait_for_done, &mut out);
+                if !negotiated.send || fetch.request.wants.is_empty() {
+                    return Ok(Answer::whole(out));
+                }
+                fetch.find_ends(&mut s).await?;
+                drop(s);
+                if fetch.shallow.is_asked || !fetch.request.shallows.is_empty() {
+                    line_to(&mut out, "shallow-info");
+                    fetch.shallow.write(&mut out);
+                    delim_to(&mut out);
+                }
+                line_to(&mut out, "packfile");
+                Ok(self.send(fetch, negotiated.common, Bands::Large, out))
+            }
+        }
+    }
+
+    async fn fetch_v0(&self, repo: i64, body: &[u8]) -> Result<Answer> {
+        let request = parse_v0(body).map_err(|e| Error::invalid(e.to_string()))?;
+        let mut out = Vec::new();
+        let Some(request) = request else { return Ok(Answer::whole(out)) };
+        let mut s = self.db().read().await?;
+        let mut fetch = Fetch::open(&mut s, repo, request.fetch.clone()).await?;
+        fetch.find_ends(&mut s).await?;
+        if fetch.shallow.is_asked {
+            fetch.shallow.write(&mut out);
+            flush_to(&mut out);
+        }
+        if request.steps.is_empty() {
+            // It only asked where its history will end.
+            return Ok(Answer::whole(out));
+        }
+        let haves: Vec<Oid> = request
+            .steps
+            .iter()
+            .filter_map(|step| match step {
+                haina_git::wire::Step::Have(oid) => Some(*oid),
+                _ => None,
+            })
+            .collect();
+        fetch.look_at(&mut s, &haves, false).await?;
+        let negotiated = negotiate_v0(&fetch.shared(), &request, &mut out);
+        drop(s);
+        if !negotiated.send {
+            return Ok(Answer::whole(out));
+        }
+        Ok(self.send(fetch, negotiated.common, bands_of(&request), out))
+    }
+
+    /// The answer that a pack follows.
+    fn send(&self, fetch: Fetch, common: HashSet<Oid>, bands: Bands, head: Vec<u8>) -> Answer {
+        use tracing::Instrument;
+        let (mut feed, stream) = feed(bands, fetch.request.no_progress);
+        let app = self.clone();
+        let work = async move {
+            if let Err(e) = app.pack(fetch, common, &mut feed).await {
+                // A client that went away is no trouble of ours.
+                if e.code == Code::Internal {
+                    tracing::error!(cause = %e.chain(), "a pack could not be sent");
+                }
+                feed.fail(e).await;
+            }
+        };
+        tokio::spawn(work.in_current_span());
+        Answer { head: head.into(), rest: Some(stream) }
+    }
+
+    async fn pack(&self, mut fetch: Fetch, common: HashSet<Oid>, feed: &mut Feed) -> Result<()> {
+        let repo = fetch.repo;
+        let objects = {
+            let _permit = self.git().walks.acquire().await.map_err(Error::internal)?;
+            let mut s = self.db().read().await?;
+            let shallow = &fetch.shallow;
+            let mut tips = fetch.wants.tips.clone();
+            tips.extend(&shallow.more);
+            let mut haves: Vec<Oid> = common.into_iter().collect();
+            haves.extend(&shallow.unshallow);
+            let ends = Ends { tips, haves, client: &shallow.client, stops: &shallow.stops };
+            let new = fetch.graph.list_new(&mut s, &ends).await?;
+            let mut selection = Selection::new(self, repo, fetch.request.filter);
+            selection.add_wants(&mut s, &fetch.wants, feed).await?;
+            selection.add_commits(&mut s, &fetch.graph, &new, &shallow.stops, feed).await?;
+            if fetch.request.include_tag {
+                selection.add_tags(&tag_chains(&mut s, repo).await?);
+            }
+            selection.finish(&mut s, feed).await?
+        };
+        feed.send_pack(self, repo, &objects).await
+    }
+}
+
+fn bands_of(request: &RequestV0) -> Bands {
+    if request.has("side-band-64k") {
+        Bands::Large
+    } else if request.has("side-band") {
+        Bands::Small
+    } else {
+        Bands::None
+    }
+}
+
+/// Every annotated tag that a reference points to.
+async fn tag_chains(s: &mut haina_db::Session, repo: i64) -> Result<Vec<super::refs::Chain>> {
+    let mut chains = Vec::new();
+    for found in advertisement(s, repo).await?.refs {
+        if found.peeled.is_some() {
+            chains.push(peel(s, repo, found.oid).await?);
+        }
+    }
+    Ok(chains)
+}
+
+impl Fetch {
+    /// Finds what is wanted: only what this repository has.
+    async fn open(s: &mut haina_db::Session, repo: i64, request: FetchRequest) -> Result<Self> {
+        let mut graph = Graph::new(repo);
+        graph.load(s, &request.wants).await?;
+        let others: Vec<Oid> = request.wants.iter().copied().filter(|w| graph.get(w).is_none()).collect();
+        let kinds = kinds(s, repo, &others).await?;
+        let mut wants = Wants::default();
+        let not_ours = |oid: &Oid| Error::invalid(format!("upload-pack: not our ref {oid}"));
+        for want in &request.wants {
+            if graph.get(want).is_some() {
+                wants.tips.push(*want);
+                continue;
+            }
+            match kinds.get(want) {
+                Some(ObjectKind::Tree) => wants.trees.push(*want),
+                Some(ObjectKind::Blob) => wants.blobs.push(*want),
+                Some(ObjectKind::Tag) => {
+                    let chain = peel(s, repo, *want).await?;
+                    wants.tags.extend(chain.tags);
+                    match chain.kind {
+                        ObjectKind::Tree => wants.trees.push(chain.target),
+                        ObjectKind::Blob => wants.blobs.push(chain.target),
+                        _ => wants.tips.push(chain.target),
+                    }
+                }
+                // A commit without a row is one that never became part of the repository.
+                Some(ObjectKind::Commit) | None if *want != haina_git::EMPTY_TREE => return Err(not_ours(want)),
+                _ => wants.trees.push(*want),
+            }
+        }
+        graph.load(s, &wants.tips).await?;
+        Ok(Self { repo, request, wants, graph, shallow: Shallow::default() })
+    }
+
+    fn shared(&self) -> Shared<'_> {
+        Shared { graph: &self.graph, tips: &self.wants.tips }
+    }
+
+    /// Reads what a negotiation will look at.
+    async fn look_at(&mut self, s: &mut haina_db::Session, haves: &[Oid], done: bool) -> Result<()> {
+        self.graph.load(s, haves).await?;
+        if done {
+            return Ok(());
+        }
+        let lowest = haves.iter().filter_map(|h| self.graph.get(h)).map(|n| n.generation).min();
+        if let Some(lowest) = lowest {
+            self.graph.load_below(s, &self.wants.tips, lowest).await?;
+        }
+        Ok(())
+    }
+
+    async fn find_ends(&mut self, s: &mut haina_db::Session) -> Result<()> {
+        self.shallow = find(s, self.repo, &mut self.graph, &self.request, &self.wants.tips).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+//! Git's own protocol: clones, fetches and pushes of real git.
+//!
+//! Membership is the read barrier: whatever object of *this* repository is asked for by its id may be sent to whoever
+//! may read the content, and nothing else is looked at. Every object of a repository has all that it links to in the
+//! repository too; pushes write what they bring from the leaves up, so that this holds after a crash as well.
+
+mod feed;
+mod fetch;
+mod graph;
+mod refs;
+mod select;
+mod shallow;
+
+use bytes::Bytes;
+pub use fetch::FETCH_BYTES_MAX;
+pub use haina_git::wire::{Service, Version};
+use tokio::sync::Semaphore;
+
+use crate::content::ByteStream;
+
+/// Walks over history at once; more wait.
+const WALKS_MAX: usize = 4;
+
+/// What git's doors keep between requests.
+pub struct State {
+    walks: Semaphore,
+}
+
+impl State {
+    pub(crate) fn new() -> Self {
+        Self { walks: Semaphore::new(WALKS_MAX) }
+    }
+}
+
+/// What a client is answered: bytes at once, and perhaps a pack that is made while it is sent.
+pub struct Answer {
+    /// First.
+    pub head: Bytes,
+    /// Then.
+    pub rest: Option<ByteStream>,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer").field("head", &self.head.len()).field("rest", &self.rest.is_some()).finish()
+    }
+}
+
+impl Answer {
+    fn whole(head: Vec<u8>) -> Self {
+        Self { head: head.into(), rest: None }
+    }
+
+    /// The end of the conversation, with words for the person at the other end.
+    pub fn refusal(text: &str) -> Self {
+        let mut out = Vec::new();
+        haina_git::wire::error_to(&mut out, text);
+        Self::whole(out)
+    }
+}

@@ -1,0 +1,24 @@
+//! Git's wire protocol as pure code: packets, advertisements, what clients ask, what they are answered, packs.
+//!
+//! Nothing here opens a socket, a file or a database. Requests are parsed from bytes within limits, answers are bytes.
+//! The words are those of git's own `gitprotocol-v2`, `gitprotocol-pack` and `gitformat-pack`.
+
+mod advert;
+mod filter;
+mod pack;
+mod pkt;
+mod upload;
+
+pub use advert::{AdvertisedRef, Advertisement, Service, Version, advertise, advertise_v2, list_refs};
+pub use filter::{Filter, FilterError};
+pub use pack::{PackHasher, PackWriter};
+pub use pkt::{
+    BAND_BYTES_MAX, Band, Pkt, PktError, PktReader, band_to, bands_to, delim_to, error_to, flush_to, line_to, raw_to,
+};
+pub use upload::{
+    Deepen, FetchRequest, LsRefs, Negotiated, Negotiation, RequestV0, RequestV2, Step, WireError, negotiate_v0,
+    negotiate_v2, parse_v0, parse_v2,
+};
+
+/// How this program names itself to clients.
+pub const AGENT: &str = concat!("haina/", env!("CARGO_PKG_VERSION"));
