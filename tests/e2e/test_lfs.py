@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import os
 import random
 import shutil
 import subprocess
@@ -213,6 +212,21 @@ def test_git_lfs(hub, api, repo, tmp_path):
     assert "alice" in root("lfs", "unlock", "--id", number, fails=True)
     root("lfs", "unlock", "--force", "--id", number)
     assert "small.bin" not in alice("lfs", "locks")
+
+
+@pytest.mark.skipif(not shutil.which("git-lfs"), reason="git-lfs is not here")
+def test_a_clone_brings_large_files(hub, api, tmp_path):
+    hub.create("alice/cloned", "alice", visibility="private").expect(200)
+    by_xet, by_lfs = blob(2_000_000, 24), blob(1_000_000, 25)
+    api.upload_file(path_or_fileobj=by_xet, path_in_repo="xet.bin", repo_id="alice/cloned")
+    send(hub, "alice/cloned", by_lfs)
+    commit(hub, "alice/cloned", "lfs.bin", by_lfs)
+    address = f"{hub.url.replace('http://', 'http://alice:' + hub.tokens['alice'] + '@')}/alice/cloned"
+    filters = ("filter.lfs.smudge=git-lfs smudge -- %f", "filter.lfs.process=git-lfs filter-process", "filter.lfs.required=true")
+    done = subprocess.run(["git", *(part for f in filters for part in ("-c", f)), "clone", "-q", address, tmp_path / "clone"],
+                          env=hubs.hermetic(tmp_path / "home"), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "clone/xet.bin").read_bytes() == by_xet and (tmp_path / "clone/lfs.bin").read_bytes() == by_lfs
 
 
 @pytest.mark.skipif(not shutil.which("git-lfs"), reason="git-lfs is not here")
