@@ -215,6 +215,24 @@ def test_git_lfs(hub, api, repo, tmp_path):
 
 
 @pytest.mark.skipif(not shutil.which("git-lfs"), reason="git-lfs is not here")
+def test_git_lfs_with_the_agent_for_parts(hub, client, repo, tmp_path):
+    """`hf lfs-enable-largefiles` installs an agent that takes nothing but parts, also for the small of a batch."""
+    alice = Git(hub, tmp_path / "alice", repo, "alice")
+    client.hf("lfs-enable-largefiles", alice.folder)
+    alice.env["PATH"] = f"{client.bin}:{alice.env['PATH']}"
+    alice("lfs", "track", "*.bin")
+    files = [blob(100_000, 26), blob(PART + 1, 27)]
+    for n, data in enumerate(files):
+        (alice.folder / f"{n}.bin").write_bytes(data)
+    alice("add", ".")
+    alice("commit", "-qm", "files")
+    alice("lfs", "push", "--object-id", "origin", *map(sha256, files))
+    for data in files:
+        assert hashlib.sha256(download(hub, repo, data).expect(200).body).hexdigest() == sha256(data)
+    assert not parts_left(hub)
+
+
+@pytest.mark.skipif(not shutil.which("git-lfs"), reason="git-lfs is not here")
 def test_a_clone_brings_large_files(hub, api, tmp_path):
     hub.create("alice/cloned", "alice", visibility="private").expect(200)
     by_xet, by_lfs = blob(2_000_000, 24), blob(1_000_000, 25)
