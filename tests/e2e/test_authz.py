@@ -26,6 +26,7 @@ KNOWN = {"reader": "content", "contributor": "content", "writer": "write", "owne
          "scoped-read": "content", "admin": "admin"}
 LEVELS = ["content", "write", "admin"]
 GIT_FETCH = {"Content-Type": "application/x-git-upload-pack-request", "Git-Protocol": "version=2"}
+GIT_PUSH = {"Content-Type": "application/x-git-receive-pack-request"}
 
 
 def expected(caller: str, need: str, private: bool):
@@ -140,6 +141,8 @@ def operations(hub, place, repo):
         ("write", "POST", "/api/models/{}/commit/main", commit),
         ("content", "GET", "/{}.git/info/refs?service=git-upload-pack", dict),
         ("content", "POST", "/{}.git/git-upload-pack", lambda: {"body": b"0014command=ls-refs\n0000", "headers": GIT_FETCH}),
+        ("write", "GET", "/{}.git/info/refs?service=git-receive-pack", dict),
+        ("write", "POST", "/{}.git/git-receive-pack", lambda: {"body": b"0000", "headers": GIT_PUSH}),
         ("write", "POST", f"/api/models/{{}}/branch/{made}", lambda: {"json": {"startingPoint": "main"}}),
         ("write", "POST", "/api/models/{}/tag/main", lambda: {"json": {"tag": made}}),
         ("write", "DELETE", f"/api/models/{{}}/branch/{made}b", lambda: doomed("branch")),

@@ -105,7 +105,7 @@ impl App {
                 rng: options.rng,
                 content,
                 lfs,
-                git: git::State::new(),
+                git: git::State::new(&options.data),
                 history: history::State::new(),
                 repos: repos::State::new(),
                 downloads: downloads::Counts::default(),

@@ -83,6 +83,15 @@ statements! {
         "insert into git_commit (repo_id, oid, tree, parents, gen, author_user_id, committed_at, title)
          values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (repo_id, oid) do nothing"
     );
+    INSERT_COMMITS = pair(
+        "insert into git_commit (repo_id, oid, tree, parents, gen, author_user_id, committed_at, title)
+         values ($1, $2, $3, $4, $5, null, $6, $7) on conflict (repo_id, oid) do nothing",
+        "insert into git_commit (repo_id, oid, tree, parents, gen, author_user_id, committed_at, title)
+         select $1, c.oid, c.tree, c.parents, c.gen, null, c.at, c.title
+         from unnest($2::bytea[], $3::bytea[], $4::bytea[], $5::bigint[], $6::bigint[], $7::text[])
+             as c (oid, tree, parents, gen, at, title)
+         on conflict (repo_id, oid) do nothing"
+    );
     COUNT_COMMITS = long("select count(*) from git_commit where repo_id = $1");
     FIND_REF = point("select name, oid, version, updated_at from git_ref where repo_id = $1 and name = $2");
     LIST_REFS = long("select name, oid, version, updated_at from git_ref where repo_id = $1 order by name");
@@ -385,6 +394,39 @@ pub async fn insert_commit(s: &mut Session, repo: i64, commit: &CommitRow) -> Re
         &commit.title
     ];
     s.exec(&INSERT_COMMIT, &params).await.map(drop)
+}
+
+/// Keeps commits that accounts are not known to have made here; those that the repository has already are left alone.
+pub async fn insert_commits(s: &mut Session, repo: i64, commits: &[CommitRow]) -> Result<()> {
+    let parents: Vec<Vec<u8>> = commits.iter().map(|c| c.parents.iter().flat_map(|p| p.0).collect()).collect();
+    if !s.is_postgres() {
+        let sets: Vec<[Value<'_>; 7]> = commits
+            .iter()
+            .zip(&parents)
+            .map(|(c, parents)| values![repo, &c.oid, &c.tree, parents, c.gen_number, c.committed_at, &c.title])
+            .collect();
+        let sets: Vec<&[Value<'_>]> = sets.iter().map(|set| &set[..]).collect();
+        return s.exec_each(&INSERT_COMMITS, &sets).await.map(drop);
+    }
+    for (commits, parents) in commits.chunks(INSERT_ROWS).zip(parents.chunks(INSERT_ROWS)) {
+        let oids: Vec<&[u8]> = commits.iter().map(|c| &c.oid.0[..]).collect();
+        let trees: Vec<&[u8]> = commits.iter().map(|c| &c.tree.0[..]).collect();
+        let parents: Vec<&[u8]> = parents.iter().map(Vec::as_slice).collect();
+        let generations: Vec<i64> = commits.iter().map(|c| c.gen_number).collect();
+        let times: Vec<i64> = commits.iter().map(|c| c.committed_at.0).collect();
+        let titles: Vec<&str> = commits.iter().map(|c| c.title.as_str()).collect();
+        let params = [
+            Value::Int(repo),
+            Value::Blobs(&oids),
+            Value::Blobs(&trees),
+            Value::Blobs(&parents),
+            Value::Ints(&generations),
+            Value::Ints(&times),
+            Value::Texts(&titles),
+        ];
+        s.exec(&INSERT_COMMITS, &params).await?;
+    }
+    Ok(())
 }
 
 /// How many commits a repository has, on any branch.

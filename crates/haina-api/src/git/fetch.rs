@@ -10,7 +10,7 @@ use super::body::{encoding, read};
 use super::{caller, is_of_type, not_git, refuse, respond_to, target, version};
 
 /// One request of a client that clones or fetches.
-#[utoipa::path(post, path = "/{namespace}/{repo}/git-upload-pack", tag = "git",
+#[utoipa::path(post, path = "/{namespace}/{repo}/git-upload-pack", tag = "git", operation_id = "git_fetch",
     params(("namespace" = String, Path), ("repo" = String, Path, description = "the name, perhaps with `.git`"), ("Git-Protocol" = Option<String>, Header)),
     request_body(content = Vec<u8>, content_type = "application/x-git-upload-pack-request"),
     responses((status = 200, content_type = "application/x-git-upload-pack-result"), (status = 401), (status = 403), (status = 404), (status = 415)))]

@@ -5,6 +5,7 @@
 
 mod body;
 mod fetch;
+mod push;
 mod refs;
 
 use axum::body::Body;
@@ -26,12 +27,14 @@ const GIT_PROTOCOL: HeaderName = HeaderName::from_static("git-protocol");
 
 /// Every route of git's.
 pub fn router() -> OpenApiRouter<App> {
-    let mut router = OpenApiRouter::new().routes(routes!(refs::refs)).routes(routes!(fetch::fetch));
+    let mut router =
+        OpenApiRouter::new().routes(routes!(refs::refs)).routes(routes!(fetch::fetch)).routes(routes!(push::push));
     for prefix in ["/datasets", "/spaces", "/kernels"] {
         let base = format!("{prefix}/{{namespace}}/{{repo}}");
         router = router
             .route(&format!("{base}/info/refs"), get(refs::refs))
-            .route(&format!("{base}/git-upload-pack"), post(fetch::fetch));
+            .route(&format!("{base}/git-upload-pack"), post(fetch::fetch))
+            .route(&format!("{base}/git-receive-pack"), post(push::push));
     }
     router
 }

@@ -12,7 +12,7 @@ use http::request::Parts;
 use super::{caller, refuse, respond, target, version};
 
 /// The references of a repository and what the server can do, as git asks for them before anything else.
-#[utoipa::path(get, path = "/{namespace}/{repo}/info/refs", tag = "git",
+#[utoipa::path(get, path = "/{namespace}/{repo}/info/refs", tag = "git", operation_id = "git_refs",
     params(("namespace" = String, Path), ("repo" = String, Path, description = "the name, perhaps with `.git`"),
         ("service" = String, Query, description = "git-upload-pack or git-receive-pack"), ("Git-Protocol" = Option<String>, Header)),
     responses((status = 200, content_type = "application/x-git-upload-pack-advertisement"), (status = 401), (status = 403), (status = 404)))]
@@ -42,7 +42,9 @@ async fn answer(app: &App, parts: &mut Parts, service: Service) -> Result<Respon
             respond("application/x-git-upload-pack-advertisement", Body::from(body))
         }
         Service::ReceivePack => {
-            return Err(Error::new(haina_types::Code::Unsupported, "Pushing by git is not offered yet."));
+            let access = app.write(&caller, kind, &path).await?;
+            let body = app.git_advertise_push(&access, version).await?;
+            respond("application/x-git-receive-pack-advertisement", Body::from(body))
         }
     })
 }

@@ -79,6 +79,54 @@ impl Feed {
         self.send(out).await
     }
 
+    /// A line on the person's screen, also on that of one who wants no progress.
+    pub(super) async fn tell(&mut self, text: &str) -> Result<()> {
+        if self.bands == Bands::None {
+            return Ok(());
+        }
+        let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let mut out = Vec::new();
+        bands_to(&mut out, Band::Progress, format!("{clean}\n").as_bytes(), self.bands == Bands::Large);
+        self.send(out).await
+    }
+
+    /// Keeps the line alive.
+    async fn beat(&mut self) {
+        if self.bands != Bands::None {
+            let mut out = Vec::new();
+            band_to(&mut out, Band::Data, b"");
+            // Whoever is gone will be noticed where it matters.
+            let _ = self.send(out).await;
+        }
+    }
+
+    /// Waits for work, and keeps the line alive meanwhile.
+    pub(super) async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        loop {
+            match tokio::time::timeout(SILENCE, &mut work).await {
+                Ok(done) => return done,
+                Err(_) => self.beat().await,
+            }
+        }
+    }
+
+    /// Says from time to time how far work has come.
+    pub(super) async fn work(&mut self, what: &str, count: usize) {
+        if self.last.elapsed() >= SILENCE {
+            if self.quiet {
+                self.beat().await;
+            } else {
+                let _ = self.say(&format!("{what}: {count}\r")).await;
+            }
+        }
+    }
+
+    /// The last bytes.
+    pub(super) async fn finish(&mut self, bytes: Vec<u8>) -> Result<()> {
+        if bytes.is_empty() { Ok(()) } else { self.send(bytes).await }
+    }
+
     /// From time to time, in long work: lets others work too, and keeps the line alive.
     pub(super) async fn tick(&mut self, count: usize) -> Result<()> {
         self.turns += 1;

@@ -178,7 +178,7 @@ impl Fetch {
         graph.load(s, &request.wants).await?;
         let others: Vec<Oid> = request.wants.iter().copied().filter(|w| graph.get(w).is_none()).collect();
         let kinds = kinds(s, repo, &others).await?;
-        let mut wants = Wants::default();
+        let mut wants = Wants { asked: request.wants.iter().copied().collect(), ..Wants::default() };
         let not_ours = |oid: &Oid| Error::invalid(format!("upload-pack: not our ref {oid}"));
         for want in &request.wants {
             if graph.get(want).is_some() {
@@ -191,6 +191,8 @@ impl Fetch {
                 Some(ObjectKind::Tag) => {
                     let chain = peel(s, repo, *want).await?;
                     wants.tags.extend(chain.tags);
+                    // What a tag is of was asked for with it.
+                    wants.asked.insert(chain.target);
                     match chain.kind {
                         ObjectKind::Tree => wants.trees.push(chain.target),
                         ObjectKind::Blob => wants.blobs.push(chain.target),

@@ -7,9 +7,14 @@
 mod feed;
 mod fetch;
 mod graph;
+mod push;
 mod refs;
 mod select;
 mod shallow;
+mod spool;
+mod walk;
+
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 pub use fetch::FETCH_BYTES_MAX;
@@ -21,14 +26,29 @@ use crate::content::ByteStream;
 /// Walks over history at once; more wait.
 const WALKS_MAX: usize = 4;
 
+/// Pushes whose bodies come in at once; more wait.
+const RECEIVING_MAX: usize = 16;
+/// Pushes that are looked at at once; more wait.
+const TAKING_MAX: usize = 4;
+
 /// What git's doors keep between requests.
 pub struct State {
     walks: Semaphore,
+    receiving: Semaphore,
+    taking: Semaphore,
+    /// Where packs lie while they are looked at, in files without names.
+    spool: PathBuf,
 }
 
 impl State {
-    pub(crate) fn new() -> Self {
-        Self { walks: Semaphore::new(WALKS_MAX) }
+    pub(crate) fn new(data: &Path) -> Self {
+        Self {
+            walks: Semaphore::new(WALKS_MAX),
+            receiving: Semaphore::new(RECEIVING_MAX),
+            taking: Semaphore::new(TAKING_MAX),
+            // Made, and emptied at the start, by the store of objects.
+            spool: data.join("tmp"),
+        }
     }
 }
 

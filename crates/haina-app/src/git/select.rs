@@ -13,10 +13,11 @@ use super::graph::Graph;
 use super::refs::{STEP, kind_of};
 use crate::App;
 
-/// What was asked for by id.
+/// What was asked for by id, and what tags among it are of.
 #[derive(Default)]
 pub(super) struct Wants {
-    /// Commits, those behind tags included.
+    /// All of it: no filter applies.
+    pub(super) asked: HashSet<Oid>,
     pub(super) tips: Vec<Oid>,
     pub(super) tags: Vec<Oid>,
     pub(super) trees: Vec<Oid>,
@@ -33,7 +34,8 @@ pub(super) struct Chosen {
 struct Open {
     tree: Oid,
     known: Vec<Oid>,
-    depth: u32,
+    /// How deep its entries are; a commit's tree is at 0, and so are the entries of a tree that was asked for.
+    below: u32,
 }
 
 pub(super) struct Selection<'a> {
@@ -43,8 +45,7 @@ pub(super) struct Selection<'a> {
     seen: HashSet<Oid>,
     commits: Vec<Oid>,
     trees: Vec<Oid>,
-    /// Asked for by id: no filter applies.
-    explicit: HashSet<Oid>,
+    asked: HashSet<Oid>,
     blobs: Vec<Oid>,
 }
 
@@ -57,7 +58,7 @@ impl<'a> Selection<'a> {
             seen: HashSet::new(),
             commits: Vec::new(),
             trees: Vec::new(),
-            explicit: HashSet::new(),
+            asked: HashSet::new(),
             blobs: Vec::new(),
         }
     }
@@ -68,20 +69,19 @@ impl<'a> Selection<'a> {
 
     /// Adds what was asked for by id, apart from commits.
     pub(super) async fn add_wants(&mut self, s: &mut haina_db::Session, wants: &Wants, feed: &mut Feed) -> Result<()> {
+        self.asked.clone_from(&wants.asked);
         for tag in &wants.tags {
-            if self.seen.insert(*tag) {
-                self.explicit.insert(*tag);
+            if self.seen.insert(*tag) && (self.filter.takes(ObjectKind::Tag) || self.asked.contains(tag)) {
                 self.commits.push(*tag);
             }
         }
-        self.explicit.extend(wants.tips.iter().chain(&wants.trees).chain(&wants.blobs));
         for blob in &wants.blobs {
-            if self.seen.insert(*blob) {
+            if (self.filter.takes_blobs(0) || self.asked.contains(blob)) && self.seen.insert(*blob) {
                 self.blobs.push(*blob);
             }
         }
         for tree in &wants.trees {
-            self.descend(s, Open { tree: *tree, known: Vec::new(), depth: 0 }, feed).await?;
+            self.descend(s, Open { tree: *tree, known: Vec::new(), below: 0 }, feed).await?;
         }
         Ok(())
     }
@@ -96,7 +96,7 @@ impl<'a> Selection<'a> {
         feed: &mut Feed,
     ) -> Result<()> {
         for oid in list {
-            if self.seen.insert(*oid) && (self.filter.takes(ObjectKind::Commit) || self.explicit.contains(oid)) {
+            if self.seen.insert(*oid) && (self.filter.takes(ObjectKind::Commit) || self.asked.contains(oid)) {
                 self.commits.push(*oid);
             }
         }
@@ -110,7 +110,7 @@ impl<'a> Selection<'a> {
             if !stops.contains(oid) {
                 known.extend(node.parents.iter().filter_map(|p| graph.get(p)).map(|n| n.tree));
             }
-            self.descend(s, Open { tree: node.tree, known, depth: 0 }, feed).await?;
+            self.descend(s, Open { tree: node.tree, known, below: 1 }, feed).await?;
         }
         Ok(())
     }
@@ -121,15 +121,15 @@ impl<'a> Selection<'a> {
 
     async fn descend(&mut self, s: &mut haina_db::Session, from: Open, feed: &mut Feed) -> Result<()> {
         let mut open = vec![from];
-        while let Some(Open { tree: oid, known, depth }) = open.pop() {
+        while let Some(Open { tree: oid, known, below }) = open.pop() {
             // Whoever has a tree has all that is below it; whoever will get it gets that too.
             if known.contains(&oid) || !self.seen.insert(oid) {
                 continue;
             }
-            if self.filter.takes_tree(depth) || self.explicit.contains(&oid) {
+            if below == 0 || self.filter.takes_tree(below - 1) || self.asked.contains(&oid) {
                 self.trees.push(oid);
             }
-            if !self.filter.looks_into(depth + 1) {
+            if !self.filter.looks_into(below) {
                 continue;
             }
             feed.tick(self.count()).await?;
@@ -139,20 +139,20 @@ impl<'a> Selection<'a> {
                 others.push(self.load(s, other).await?);
             }
             for entry in tree.iter().filter(|e| e.mode != haina_git::Mode::Gitlink) {
-                let mut below = Vec::new();
+                let mut known = Vec::new();
                 let mut is_known = false;
                 for other in others.iter().filter_map(|t| t.get(entry.name)) {
                     is_known |= other.oid == entry.oid;
                     if other.mode.is_tree() {
-                        below.push(other.oid);
+                        known.push(other.oid);
                     }
                 }
                 if is_known {
                     continue;
                 }
                 if entry.mode.is_tree() {
-                    open.push(Open { tree: entry.oid, known: below, depth: depth + 1 });
-                } else if self.filter.takes_blobs(depth + 1) && self.seen.insert(entry.oid) {
+                    open.push(Open { tree: entry.oid, known, below: below + 1 });
+                } else if self.filter.takes_blobs(below) && self.seen.insert(entry.oid) {
                     self.blobs.push(entry.oid);
                 }
             }
@@ -194,9 +194,8 @@ impl<'a> Selection<'a> {
                     if kind.is_some_and(|kind| kind_of(info.kind).ok() != Some(kind)) {
                         return Err(Error::internal(format!("object {oid} is of another kind than its link says")));
                     }
-                    let sized = kind != Some(ObjectKind::Blob)
-                        || self.filter.takes_size(info.size)
-                        || self.explicit.contains(oid);
+                    let sized =
+                        kind != Some(ObjectKind::Blob) || self.filter.takes_size(info.size) || self.asked.contains(oid);
                     if sized {
                         out.push(Chosen { oid: *oid, stored: info.stored });
                     }

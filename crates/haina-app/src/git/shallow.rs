@@ -92,12 +92,16 @@ pub(super) async fn find(
             if taken.is_empty() {
                 return Err(Error::invalid("no commits selected for shallow requests"));
             }
-            for oid in &taken {
-                let whole = graph.get(oid).is_none_or(|n| n.parents.iter().all(|p| taken.contains(p)));
-                if whole {
-                    inside.insert(*oid);
+            // A commit that loses a parent loses them all, so what only it leads to is not part of the new history.
+            let mut open: Vec<Oid> = tips.to_vec();
+            let mut seen = HashSet::new();
+            while let Some(oid) = open.pop() {
+                let Some(node) = graph.get(&oid).filter(|_| taken.contains(&oid) && seen.insert(oid)) else { continue };
+                if node.parents.iter().all(|p| taken.contains(p)) {
+                    inside.insert(oid);
+                    open.extend(node.parents.iter());
                 } else {
-                    ends.push(*oid);
+                    ends.push(oid);
                 }
             }
         }

@@ -10,7 +10,7 @@ mod revision;
 mod tree;
 
 pub use commit::{CommitDone, CommitHeader, CommitWriter};
-pub(crate) use commit::{NewCommit, Pending, REGULAR_BYTES_MAX};
+pub(crate) use commit::{NewCommit, Pending, REGULAR_BYTES_MAX, RefChange};
 pub use entry::{Entry, EntryKind, LastCommit, Lfs};
 pub use log::LoggedCommit;
 pub use objects::State;

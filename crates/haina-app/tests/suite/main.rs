@@ -4,6 +4,7 @@
 
 mod commits;
 mod gate;
+mod git;
 mod hub;
 mod people;
 mod refs;

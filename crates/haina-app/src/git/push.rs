@@ -1,0 +1,601 @@
+//! `git-receive-pack`: pushes.
+//!
+//! A push is received whole into a spool, its deltas are made, and everything in it is checked before the first byte
+//! goes to the database. Bodies are written from the leaves up; then one short transaction makes the commits known and
+//! moves the references. Whatever happens before that leaves nothing visible.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use haina_db::git;
+use haina_git::ObjectKind;
+use haina_git::wire::{PackError, PackLimits, PushCommand, PushReport, PushRequest, WireError, report};
+use haina_types::{Code, Error, Oid, RefName, Result, Sha256, Timestamp, Visibility, XetHash};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::Answer;
+use super::feed::{Bands, Feed, feed};
+use super::refs::{STEP, kinds};
+use super::spool::{BodyReader, Pack, Received, receive};
+use super::walk::{Walk, WalkError, Walker, paths};
+use crate::App;
+use crate::content::{self, ByteStream};
+use crate::gate::WriteAccess;
+use crate::history::RefChange;
+
+/// Bytes of objects that are written by one transaction.
+const BATCH_BYTES: u64 = 8 << 20;
+/// Objects that are written by one transaction.
+const BATCH_OBJECTS: usize = 4000;
+/// Most references of one push.
+const COMMANDS_MAX: usize = 5000;
+/// How long what is left of a refused body is still read, so that its sender gets to read the refusal.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Why a push is not taken.
+enum Refusal {
+    /// The pack is broken.
+    Pack(String),
+    /// The pack is whole, and must not be part of this repository: one word for each reference, and what to do.
+    Policy { reason: String, advice: Vec<String> },
+    /// A fault of ours.
+    Fault(Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(e: Error) -> Self {
+        match e.code {
+            Code::Invalid | Code::Conflict => Self::Policy { reason: e.message, advice: Vec::new() },
+            _ => Self::Fault(e),
+        }
+    }
+}
+
+impl From<haina_db::Error> for Refusal {
+    fn from(e: haina_db::Error) -> Self {
+        Error::from(e).into()
+    }
+}
+
+fn io_refusal(e: std::io::Error) -> Refusal {
+    Refusal::Fault(match e.kind() {
+        std::io::ErrorKind::StorageFull => Error::new(
+            Code::StorageFull,
+            "The server has no room left, so nothing was stored. Ask its administrator to free space, then try again.",
+        )
+        .because(e),
+        _ => Error::internal(e),
+    })
+}
+
+impl From<PackError> for Refusal {
+    fn from(e: PackError) -> Self {
+        match e {
+            PackError::Io(e) => io_refusal(e),
+            // What is wrong inside is of use to whoever made the pack.
+            PackError::Stream { why, .. } => Self::Pack(format!("broken object in the pack: {why}")),
+            PackError::Delta { why, .. } => Self::Pack(why.to_string()),
+            e => Self::Pack(e.to_string()),
+        }
+    }
+}
+
+impl From<WalkError> for Refusal {
+    fn from(e: WalkError) -> Self {
+        match e {
+            WalkError::Refused(why) => Self::Pack(why),
+            WalkError::Io(e) => io_refusal(e),
+        }
+    }
+}
+
+/// A command whose reference may be moved by a push.
+struct Move {
+    /// Its place among the commands.
+    at: usize,
+    name: RefName,
+    old: Option<Oid>,
+    new: Option<Oid>,
+}
+
+/// Whether, and how, a push may move this reference.
+fn rule(command: &PushCommand) -> Result<RefName, String> {
+    let name = command.name.as_str();
+    let parsed = if let Some(branch) = name.strip_prefix("refs/heads/") {
+        RefName::branch(branch).ok()
+    } else if let Some(tag) = name.strip_prefix("refs/tags/") {
+        RefName::tag(tag).ok()
+    } else if name.starts_with("refs/notes/") {
+        name.parse().ok()
+    } else {
+        return Err("only refs/heads, refs/tags and refs/notes can be pushed here".to_owned());
+    };
+    let name = parsed.ok_or("invalid reference name")?;
+    if command.is_delete() && name == RefName::main() {
+        return Err("the main branch cannot be deleted".to_owned());
+    }
+    if command.is_delete() && command.old == Oid::ZERO {
+        return Err("there is nothing to delete".to_owned());
+    }
+    Ok(name)
+}
+
+impl App {
+    fn spool_folder(&self) -> PathBuf {
+        self.git().spool.clone()
+    }
+
+    /// Takes a push. What is wrong with it is said in the protocol itself, where the person who pushes sees it.
+    pub async fn git_push(&self, access: &WriteAccess, mut body: ByteStream) -> Result<Answer> {
+        // Each holds a thread while its body comes in.
+        let _permit = self.git().receiving.acquire().await.map_err(Error::internal)?;
+        let (to, from) = mpsc::channel::<std::io::Result<Bytes>>(4);
+        let folder = self.spool_folder();
+        let reading = tokio::task::spawn_blocking(move || {
+            receive(BodyReader { from, piece: Bytes::new() }, &folder, PackLimits::default())
+        });
+        let mut is_whole = true;
+        while let Some(piece) = body.next().await {
+            // Whatever the reason, the rest will not come.
+            let piece = piece.map_err(|e| std::io::Error::new(std::io::ErrorKind::UnexpectedEof, e.message));
+            if to.send(piece).await.is_err() {
+                // It was refused already.
+                is_whole = false;
+                break;
+            }
+        }
+        drop(to);
+        let received = reading.await.map_err(Error::internal)?;
+        if !is_whole {
+            let rest = async { while body.next().await.is_some_and(|piece| piece.is_ok()) {} };
+            // Whatever is left unread closes the connection.
+            let _ = tokio::time::timeout(PATIENCE, rest).await;
+        }
+        let received = match received {
+            Ok(Some(received)) => received,
+            // A client tries whether it may push.
+            Ok(None) => return Ok(Answer::whole(Vec::new())),
+            Err(WireError::Pkt(e)) => return Err(Error::invalid("The request could not be read.").because(e)),
+            Err(e) => return Ok(Answer::refusal(&e.to_string())),
+        };
+        use tracing::Instrument;
+        let bands = if received.request.has("side-band-64k") { Bands::Large } else { Bands::None };
+        let (mut feed, stream) = feed(bands, received.request.has("quiet"));
+        let (app, access) = (self.clone(), access.clone());
+        let work = async move {
+            let capabilities = received.request.capabilities.clone();
+            let told = app.take_push(&access, received, &mut feed).await;
+            // A client that went away hears nothing; what was done is done.
+            let _ = feed.finish(report(&capabilities, &told)).await;
+        };
+        tokio::spawn(work.in_current_span());
+        Ok(Answer { head: Bytes::new(), rest: Some(stream) })
+    }
+
+    async fn take_push(&self, access: &WriteAccess, received: Received, feed: &mut Feed) -> PushReport {
+        let Received { request, pack } = received;
+        let mut refused: Vec<Option<String>> = vec![None; request.commands.len()];
+        let mut unpack = None;
+        match self.judge_push(access, &request, pack, &mut refused, feed).await {
+            Ok(()) => {}
+            Err(Refusal::Pack(why)) => {
+                unpack = Some(why);
+                refused.fill(Some("unpacker error".to_owned()));
+            }
+            Err(Refusal::Policy { reason, advice }) => {
+                for line in advice {
+                    let _ = feed.tell(&line).await;
+                }
+                refused.fill(Some(reason));
+            }
+            Err(Refusal::Fault(e)) => {
+                tracing::error!(cause = %e.chain(), "a push failed");
+                unpack = Some(e.message.clone());
+                refused.fill(Some("nothing was changed".to_owned()));
+            }
+        }
+        let names = request.commands.into_iter().map(|c| c.name);
+        PushReport { unpack, refs: names.zip(refused).collect() }
+    }
+
+    /// Takes what may be taken; `refused` says of each command why not.
+    async fn judge_push(
+        &self,
+        access: &WriteAccess,
+        request: &PushRequest,
+        pack: Option<Result<super::spool::Scanned, PackError>>,
+        refused: &mut [Option<String>],
+        feed: &mut Feed,
+    ) -> Result<(), Refusal> {
+        let _permit = self.git().taking.acquire().await.map_err(Error::internal)?;
+        let scanned = pack.transpose()?;
+        if request.commands.len() > COMMANDS_MAX {
+            let reason = format!("a push has at most {COMMANDS_MAX} references: push them in parts");
+            return Err(Refusal::Policy { reason, advice: Vec::new() });
+        }
+        let mut moves = Vec::new();
+        let mut names = HashSet::new();
+        for (at, command) in request.commands.iter().enumerate() {
+            let some = |oid: Oid| (oid != Oid::ZERO).then_some(oid);
+            match rule(command) {
+                Err(why) => refused[at] = Some(why),
+                Ok(name) if !names.insert(command.name.as_str()) => {
+                    refused[at] = Some(format!("{name} is there twice"));
+                }
+                Ok(name) => moves.push(Move { at, name, old: some(command.old), new: some(command.new) }),
+            }
+        }
+        if stop_atomic(request, refused) || moves.is_empty() {
+            return Ok(());
+        }
+        let tips: Vec<Oid> = moves.iter().filter_map(|m| m.new).collect();
+        let (app, repo, folder) = (self.clone(), access.repo().id, self.spool_folder());
+        let made = feed
+            .meanwhile(tokio::task::spawn_blocking(move || -> Result<_, Refusal> {
+                let pack = match scanned {
+                    Some(scanned) => scanned.resolve(&app, repo, &folder)?,
+                    None => Pack::empty(&folder).map_err(io_refusal)?,
+                };
+                let walk = Walker::new(&pack).run(&tips)?;
+                Ok((pack, walk))
+            }))
+            .await;
+        let (pack, walk) = made.map_err(Error::internal)??;
+        let push = Push { app: self, access, request, pack: Arc::new(pack), walk: Arc::new(walk) };
+        push.check_sizes().await?;
+        let bases = push.check_links().await?;
+        push.check_tips(&moves, refused).await?;
+        if stop_atomic(request, refused) {
+            return Ok(());
+        }
+        let files = push.check_pointers().await?;
+        moves.retain(|m| refused[m.at].is_none());
+        if moves.is_empty() {
+            return Ok(());
+        }
+        let written = push.write(feed).await?;
+        push.record(&moves, &bases, &files, written, refused, feed).await
+    }
+}
+
+/// If all or none is asked for and something was refused, nothing is done.
+fn stop_atomic(request: &PushRequest, refused: &mut [Option<String>]) -> bool {
+    let stop = request.has("atomic") && refused.iter().any(Option::is_some);
+    if stop {
+        for other in refused.iter_mut().filter(|r| r.is_none()) {
+            *other = Some("atomic push failure".to_owned());
+        }
+    }
+    stop
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+/// Large files of a push: digest, what is stored, pointer blobs.
+struct Files {
+    shas: Vec<Sha256>,
+    pointers: Vec<(Oid, Sha256, u64)>,
+}
+
+/// A push that was read.
+struct Push<'a> {
+    app: &'a App,
+    access: &'a WriteAccess,
+    request: &'a PushRequest,
+    pack: Arc<Pack>,
+    walk: Arc<Walk>,
+}
+
+impl Push<'_> {
+    fn repo(&self) -> i64 {
+        self.access.repo().id
+    }
+
+    async fn paths_of(&self, blobs: HashSet<Oid>) -> Result<Vec<(String, Oid)>, Refusal> {
+        let (pack, walk) = (self.pack.clone(), self.walk.clone());
+        let found = tokio::task::spawn_blocking(move || paths(&pack, &walk, &blobs)).await;
+        found.map_err(Error::internal)?.map_err(io_refusal)
+    }
+
+    /// Large files belong into LFS.
+    async fn check_sizes(&self) -> Result<(), Refusal> {
+        if self.walk.large.is_empty() && self.pack.left_out == 0 {
+            return Ok(());
+        }
+        let limit = mebibytes(PackLimits::default().blob_bytes);
+        let mut advice = vec![format!("Files of more than {limit} are not kept in history itself:")];
+        for (path, blob) in self.paths_of(self.walk.large.iter().copied().collect()).await? {
+            advice.push(format!("  {path} ({})", mebibytes(self.pack.large.get(&blob).copied().unwrap_or(0))));
+        }
+        advice.push("Let Git LFS keep them, also in the commits that have them already, and push again:".to_owned());
+        advice.push("  git lfs migrate import --everything --above=10MB".to_owned());
+        Err(Refusal::Policy { reason: format!("a file of more than {limit} is not in Git LFS"), advice })
+    }
+
+    /// Every link must lead to an object that came along or is here. The commits of this repository among them.
+    async fn check_links(&self) -> Result<HashMap<Oid, i64>, Refusal> {
+        let mut s = self.app.db().read().await?;
+        let mut bases = HashMap::new();
+        let commits = |kind| kind == ObjectKind::Commit;
+        let (of_commits, others): (Vec<_>, Vec<_>) = self.walk.outside.iter().partition(|(_, kind)| commits(**kind));
+        let of_commits: Vec<Oid> = of_commits.into_iter().map(|(oid, _)| *oid).collect();
+        let missing = |kind: ObjectKind, oid: &Oid| {
+            if !self.request.shallows.is_empty() {
+                return Refusal::Policy {
+                    reason: "shallow update not allowed".to_owned(),
+                    advice: vec![
+                        "The history here would not be whole. Run `git fetch --unshallow`, then push again.".to_owned(),
+                    ],
+                };
+            }
+            Refusal::Pack(format!("missing {kind} {oid}"))
+        };
+        for part in of_commits.chunks(STEP) {
+            for row in git::list_commits_by_oid(&mut s, self.repo(), part).await? {
+                bases.insert(row.oid, row.gen_number);
+            }
+        }
+        if let Some(oid) = of_commits.iter().find(|oid| !bases.contains_key(oid)) {
+            return Err(missing(ObjectKind::Commit, oid));
+        }
+        let oids: Vec<Oid> = others.iter().map(|(oid, _)| **oid).collect();
+        let found = kinds(&mut s, self.repo(), &oids).await?;
+        match others.into_iter().find(|(oid, kind)| found.get(oid) != Some(kind)) {
+            Some((oid, kind)) => Err(missing(*kind, oid)),
+            None => Ok(bases),
+        }
+    }
+
+    /// What references point to must be here, and for branches be a commit.
+    async fn check_tips(&self, moves: &[Move], refused: &mut [Option<String>]) -> Result<(), Refusal> {
+        let mut s = self.app.db().read().await?;
+        for (wanted, new) in moves.iter().filter_map(|m| Some((m, m.new?))) {
+            let kind = match self.pack.by_oid.get(&new) {
+                Some(i) => Some(self.pack.objects[*i as usize].kind),
+                // A commit counts when it is known as one.
+                None if git::find_commit(&mut s, self.repo(), &new).await?.is_some() => Some(ObjectKind::Commit),
+                None => kinds(&mut s, self.repo(), &[new]).await?.remove(&new).filter(|k| *k != ObjectKind::Commit),
+            };
+            refused[wanted.at] = match kind {
+                None => Some(format!("missing object {new}")),
+                Some(kind) if kind != ObjectKind::Commit && wanted.name.as_tag().is_none() => {
+                    Some(format!("{new} is a {kind}, not a commit"))
+                }
+                Some(_) => None,
+            };
+        }
+        Ok(())
+    }
+
+    /// The content of large files must have been uploaded to this repository.
+    async fn check_pointers(&self) -> Result<Files, Refusal> {
+        let mut files = Files { shas: Vec::new(), pointers: Vec::new() };
+        let objects = self.walk.order.iter().map(|i| &self.pack.objects[*i as usize]);
+        let found = objects.filter_map(|o| Some((o.oid, *self.pack.pointers.get(&o.oid)?)));
+        let pointers: Vec<_> = found.collect();
+        if pointers.is_empty() {
+            return Ok(files);
+        }
+        let mut s = self.app.db().read().await?;
+        let shas: HashSet<Sha256> = pointers.iter().map(|(_, p)| p.sha256).collect();
+        let shas: Vec<Sha256> = shas.into_iter().collect();
+        let mut stored = HashMap::new();
+        for part in shas.chunks(STEP) {
+            stored.extend(content::list_stored(&mut s, self.repo(), part).await?);
+        }
+        // A pointer that is here already was judged when it came.
+        let oids: Vec<Oid> = pointers.iter().map(|(oid, _)| *oid).collect();
+        let known = kinds(&mut s, self.repo(), &oids).await?;
+        drop(s);
+        let mut missing = HashSet::new();
+        for (blob, pointer) in &pointers {
+            match stored.get(&pointer.sha256).filter(|f| f.readable().is_some() && f.size == pointer.size) {
+                Some(_) => files.pointers.push((*blob, pointer.sha256, pointer.size)),
+                None if known.contains_key(blob) => {}
+                None => {
+                    missing.insert(*blob);
+                }
+            }
+        }
+        if missing.is_empty() {
+            let here: HashSet<Sha256> = files.pointers.iter().map(|(_, sha256, _)| *sha256).collect();
+            files.shas = here.into_iter().collect();
+            return Ok(files);
+        }
+        let mut advice = vec!["The content of these large files was not uploaded to this repository:".to_owned()];
+        for (path, blob) in self.paths_of(missing).await? {
+            let Some(pointer) = self.pack.pointers.get(&blob) else { continue };
+            advice.push(format!("  {path} (sha256 {}, {})", pointer.sha256, mebibytes(pointer.size)));
+        }
+        advice.push("Upload it, then push again:".to_owned());
+        advice.push("  git lfs push --all <remote>".to_owned());
+        Err(Refusal::Policy { reason: "the content of a Git LFS file is missing".to_owned(), advice })
+    }
+
+    /// The positions of objects for one transaction each, in order.
+    fn batches(&self) -> Vec<Vec<u32>> {
+        let mut out: Vec<Vec<u32>> = Vec::new();
+        let mut bytes = u64::MAX;
+        for i in &self.walk.order {
+            let more = self.pack.objects[*i as usize].stored();
+            bytes = bytes.saturating_add(more);
+            match out.last_mut() {
+                Some(batch) if bytes <= BATCH_BYTES && batch.len() < BATCH_OBJECTS => batch.push(*i),
+                _ => {
+                    out.push(vec![*i]);
+                    bytes = more;
+                }
+            }
+        }
+        out
+    }
+
+    async fn read_batch(&self, batch: Vec<u32>) -> Result<Vec<(u32, Vec<u8>)>, Refusal> {
+        let pack = self.pack.clone();
+        let read = move || -> std::io::Result<Vec<(u32, Vec<u8>)>> {
+            batch.into_iter().map(|i| Ok((i, pack.stream(&pack.objects[i as usize])?))).collect()
+        };
+        tokio::task::spawn_blocking(read).await.map_err(Error::internal)?.map_err(io_refusal)
+    }
+
+    async fn insert(&self, tx: &mut haina_db::Session, batch: &[(u32, Vec<u8>)]) -> Result<(), Refusal> {
+        let rows: Vec<git::NewObject<'_>> = batch
+            .iter()
+            .map(|(i, z)| {
+                let object = &self.pack.objects[*i as usize];
+                git::NewObject { oid: object.oid, kind: i64::from(object.kind.number()), size: object.size, z }
+            })
+            .collect();
+        git::insert_objects(tx, self.repo(), &rows).await?;
+        Ok(())
+    }
+
+    /// Writes bodies, what is linked to before what links to it. A small push is left for the transaction at the end.
+    async fn write(&self, feed: &mut Feed) -> Result<Vec<(u32, Vec<u8>)>, Refusal> {
+        let mut batches = self.batches();
+        if batches.len() <= 1 {
+            return self.read_batch(batches.pop().unwrap_or_default()).await;
+        }
+        let mut count = 0;
+        for batch in batches {
+            let rows = self.read_batch(batch).await?;
+            let mut tx = self.app.db().begin().await?;
+            self.insert(&mut tx, &rows).await?;
+            tx.commit().await?;
+            count += rows.len();
+            feed.work("Storing objects", count).await;
+        }
+        Ok(Vec::new())
+    }
+
+    /// Rows of the new commits, parents first.
+    fn commit_rows(&self, bases: &HashMap<Oid, i64>) -> Vec<git::CommitRow> {
+        let mut generations: HashMap<Oid, i64> = HashMap::with_capacity(self.walk.commits.len());
+        let mut rows = Vec::with_capacity(self.walk.commits.len());
+        for oid in &self.walk.commits {
+            let facts = &self.pack.commits[oid];
+            let of = |p: &Oid| generations.get(p).or_else(|| bases.get(p)).copied().unwrap_or(0);
+            let gen_number = 1 + facts.parents.iter().map(of).max().unwrap_or(0);
+            generations.insert(*oid, gen_number);
+            rows.push(git::CommitRow {
+                oid: *oid,
+                tree: facts.tree,
+                parents: facts.parents.to_vec(),
+                gen_number,
+                author_user_id: None,
+                committed_at: Timestamp(facts.seconds.saturating_mul(1000)),
+                title: facts.title.clone(),
+            });
+        }
+        rows
+    }
+
+    /// Makes everything known and moves the references: all of it, or what may be, or nothing.
+    async fn record(
+        &self,
+        moves: &[Move],
+        bases: &HashMap<Oid, i64>,
+        files: &Files,
+        written: Vec<(u32, Vec<u8>)>,
+        refused: &mut [Option<String>],
+        feed: &mut Feed,
+    ) -> Result<(), Refusal> {
+        let rows = self.commit_rows(bases);
+        let mut moved_main = false;
+        let mut warnings = Vec::new();
+        let repo = self.access.repo();
+        let mut tx = self.app.db().begin().await?;
+        if !git::lock_repo(&mut tx, repo.id).await? {
+            return Err(Refusal::Policy { reason: "the repository was deleted".to_owned(), advice: Vec::new() });
+        }
+        // Checked again where it counts: the content could have been forgotten since.
+        let mut held: Vec<XetHash> = Vec::new();
+        for part in files.shas.chunks(STEP) {
+            held.extend(content::list_stored(&mut tx, repo.id, part).await?.values().filter_map(|f| f.readable()));
+        }
+        self.insert(&mut tx, &written).await?;
+        git::insert_commits(&mut tx, repo.id, &rows).await?;
+        for (blob, sha256, size) in &files.pointers {
+            git::insert_pointer(&mut tx, repo.id, blob, sha256, *size).await?;
+        }
+        // What is deleted makes room for what is created.
+        let deletions = moves.iter().filter(|m| m.new.is_none());
+        for wanted in deletions.chain(moves.iter().filter(|m| m.new.is_some())) {
+            match self.move_one(&mut tx, wanted, rows.len()).await? {
+                Ok(Moved::Yes) => moved_main |= wanted.name == RefName::main(),
+                Ok(Moved::Nothing) => {}
+                Ok(Moved::WasNotThere) => warnings.push(format!("warning: {} did not exist", wanted.name)),
+                Err(why) => refused[wanted.at] = Some(why),
+            }
+        }
+        if stop_atomic(self.request, refused) {
+            return Ok(());
+        }
+        if moves.iter().all(|m| refused[m.at].is_some()) {
+            return Ok(());
+        }
+        content::link_committed(&mut tx, repo.id, repo.visibility == Visibility::Public, &held).await?;
+        tx.commit().await?;
+        for warning in warnings {
+            let _ = feed.tell(&warning).await;
+        }
+        if moved_main && let Err(e) = feed.meanwhile(self.app.refresh_facts(repo.id)).await {
+            // The job that was queued with the move will read them.
+            tracing::warn!(cause = %e.chain(), "the facts of a pushed repository could not be read at once");
+        }
+        Ok(())
+    }
+
+    /// Moves one reference, or says why not.
+    async fn move_one(
+        &self,
+        tx: &mut haina_db::Session,
+        wanted: &Move,
+        commits: usize,
+    ) -> Result<Result<Moved, String>, Refusal> {
+        let current = git::find_ref(tx, self.repo(), &wanted.name).await?.map(|r| r.oid);
+        match (current, wanted.old, wanted.new) {
+            (None, _, None) => return Ok(Ok(Moved::WasNotThere)),
+            (current, old, new) if current == new && (old == new || old == current) => return Ok(Ok(Moved::Nothing)),
+            (current, old, _) if current != old => {
+                return Ok(Err(match current {
+                    Some(_) if old.is_none() => "it exists already: fetch first".to_owned(),
+                    Some(_) => "it was moved meanwhile: fetch first".to_owned(),
+                    None => "it was deleted meanwhile: fetch first".to_owned(),
+                }));
+            }
+            _ => {}
+        }
+        let is_branch = wanted.name.as_branch().is_some();
+        let event = match (wanted.old, wanted.new) {
+            (_, None) => "ref.delete",
+            (None, Some(_)) if !is_branch => "ref.create",
+            _ => "repo.push",
+        };
+        let data = json!({"door": "git", "commits": commits});
+        let change = RefChange { name: &wanted.name, old: wanted.old, new: wanted.new, event, data };
+        match self.app.move_ref(tx, self.access, change).await {
+            Ok(true) => Ok(Ok(Moved::Yes)),
+            Ok(false) => Ok(Err("it was moved meanwhile: fetch first".to_owned())),
+            Err(e) if e.code == Code::Conflict => {
+                Ok(Err("another reference is in the way: of `a` and `a/b` only one can exist".to_owned()))
+            }
+            Err(e) => Err(e.into()),
+        }
+    }
+}
+
+/// What became of a reference.
+enum Moved {
+    Yes,
+    /// It was there already.
+    Nothing,
+    /// It was to be deleted and did not exist.
+    WasNotThere,
+}
