@@ -750,6 +750,72 @@ def test_a_bomb_of_trees(hub, repo):
     assert b"Enumerating objects: 12, done." in answer.expect(200).body
 
 
+def test_git_lfs_pushes_and_clones(hub, repo, git, nobody):
+    """What the real client of LFS does around a real push."""
+    import random
+
+    at = git.clone(git.of(repo), "w")
+    git.run("lfs", "install", "--local", cwd=at)
+    git.run("lfs", "track", "*.dat", cwd=at)
+    data = random.Random(21).randbytes(12 << 20)
+    write(at, "weights/model.dat", data)
+    commit(git, at, "large")
+    out = git.run("push", "origin", "main", cwd=at)
+    assert "main -> main" in out, out
+    assert hub.get(f"/{repo}/resolve/main/weights/model.dat").expect(200).body == data
+    entry = hub.get(f"/api/models/{repo}/tree/main/weights", "alice").json()[0]
+    assert entry["lfs"]["size"] == len(data)
+    back = git.clone(git.of(repo), "back")
+    assert (back / "weights/model.dat").stat().st_size < 1024
+    git.run("lfs", "install", "--local", cwd=back)
+    git.run("lfs", "pull", cwd=back)
+    assert (back / "weights/model.dat").read_bytes() == data
+
+
+def test_clients_that_go_away(hub, repo, git):
+    """Nothing of it is an error of the hub's, nothing is changed, and nothing is left behind."""
+    import os
+    import time
+
+    at = git.home / "w"
+    git.run("init", "-q", at)
+    lines = []
+    for i in range(2000):
+        body = f"{i} {i * i}\n" * 300
+        lines.append(f"commit refs/heads/main\ncommitter Ada <ada@example.org> {1_600_000_000 + i} +0000\ndata 2\nx\nM 100644 inline f{i % 300}\ndata {len(body)}\n{body}\n")
+    git.run("fast-import", "--quiet", cwd=at, data="".join(lines).encode())
+    before = refs(git, git.of(repo))
+    for seconds in (0.1, 0.3, 0.6):
+        process = subprocess.Popen(["git", "push", "-q", git.of(repo), "main:refs/heads/gone"], cwd=at, env=git.env, stderr=subprocess.DEVNULL, start_new_session=True)
+        time.sleep(seconds)
+        if process.poll() is None:
+            os.killpg(process.pid, 9)
+        process.wait()
+        after = refs(git, git.of(repo))
+        assert after == before or after == before | {"refs/heads/gone": git.run("rev-parse", "main", cwd=at)}
+    git.run("push", "-q", git.of(repo), "main:refs/heads/gone", cwd=at)
+    for seconds in (0.1, 0.3):
+        process = subprocess.Popen(["git", "clone", "-q", git.of(repo), f"c{seconds}"], cwd=git.home, env=git.env, stderr=subprocess.DEVNULL, start_new_session=True)
+        time.sleep(seconds)
+        if process.poll() is None:
+            os.killpg(process.pid, 9)
+        process.wait()
+    assert_whole(hub, git, repo, git.clone(git.of(repo), "last"))
+    assert not [p for p in (hub.data / "tmp").iterdir() if p.name != ".lock"]
+
+
+def test_export(hub, varied, tmp_path):
+    git, at, oracle = varied
+    out = tmp_path / "export.git"
+    hub.run("export-git", "alice/varied", str(out))
+    git.run("fsck", "--strict", "--full", cwd=out)
+    assert refs(git, out) == refs(git, oracle)
+    assert objects(git, out) == objects(git, oracle)
+    git.run("verify-pack", *sorted((out / "objects/pack").glob("*.idx")), cwd=out)
+    assert "is not empty" in hub.run("export-git", "alice/varied", str(out), check=False).stderr
+    assert "not found" in hub.run("export-git", "datasets/alice/varied", str(tmp_path / "x"), check=False).stderr
+
+
 @pytest.mark.parametrize("seconds", [0.05, 0.2, 0.4, 0.7, 1.0])
 def test_killed_in_the_middle_of_a_push(tmp_path, seconds):
     """Before or after, never between: references are old or new, and what they reach is whole."""

@@ -164,28 +164,8 @@ impl Feed {
         let mut writer = PackWriter::new(count, &mut out);
         let mut rest = objects;
         while !rest.is_empty() {
-            let mut bytes = 0;
-            let fits = |o: &&Chosen| {
-                bytes += o.stored + 16;
-                bytes <= BATCH_BYTES
-            };
-            let n = rest.iter().take(STEP).take_while(fits).count().max(1);
-            let (now, later) = rest.split_at(n);
-            rest = later;
-            let oids: Vec<Oid> = now.iter().map(|o| o.oid).collect();
-            let found = {
-                let mut s = app.db().read().await?;
-                git::list_objects(&mut s, repo, &oids).await?
-            };
-            let mut found: HashMap<Oid, git::Object> = found.into_iter().collect();
-            for oid in &oids {
-                match found.remove(oid) {
-                    Some(object) => writer.push(kind_of(object.kind)?, object.size, &object.z, &mut out),
-                    None if *oid == EMPTY_TREE => {
-                        writer.push(ObjectKind::Tree, 0, &haina_git::deflate(b""), &mut out);
-                    }
-                    None => return Err(Error::internal(format!("object {oid} of repository {repo} is missing"))),
-                }
+            for (_, kind, object) in next_batch(app, repo, &mut rest).await? {
+                writer.push(kind, object.size, &object.z, &mut out);
             }
             self.data(&out).await?;
             out.clear();
@@ -200,4 +180,37 @@ impl Feed {
         }
         Ok(())
     }
+}
+
+/// Reads the next objects of a pack, in their order, as many as may be in memory.
+pub(super) async fn next_batch(
+    app: &App,
+    repo: i64,
+    rest: &mut &[Chosen],
+) -> Result<Vec<(Oid, ObjectKind, git::Object)>> {
+    let mut bytes = 0;
+    let fits = |o: &&Chosen| {
+        bytes += o.stored + 16;
+        bytes <= BATCH_BYTES
+    };
+    let n = rest.iter().take(STEP).take_while(fits).count().clamp(1, rest.len().max(1));
+    let (now, later) = rest.split_at(n);
+    *rest = later;
+    let oids: Vec<Oid> = now.iter().map(|o| o.oid).collect();
+    let found = {
+        let mut s = app.db().read().await?;
+        git::list_objects(&mut s, repo, &oids).await?
+    };
+    let mut found: HashMap<Oid, git::Object> = found.into_iter().collect();
+    oids.into_iter()
+        .map(|oid| match found.remove(&oid) {
+            Some(object) => Ok((oid, kind_of(object.kind)?, object)),
+            None if oid == EMPTY_TREE => {
+                let kind = ObjectKind::Tree;
+                let empty = git::Object { kind: i64::from(kind.number()), size: 0, z: haina_git::deflate(b"") };
+                Ok((oid, kind, empty))
+            }
+            None => Err(Error::internal(format!("object {oid} of repository {repo} is missing"))),
+        })
+        .collect()
 }

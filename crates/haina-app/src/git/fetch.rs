@@ -1,6 +1,7 @@
 //! `git-upload-pack`: clones and fetches.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use haina_git::ObjectKind;
 use haina_git::wire::{
@@ -12,7 +13,7 @@ use haina_types::{Code, Error, Oid, Result};
 use super::Answer;
 use super::feed::{Bands, Feed, feed};
 use super::graph::{Ends, Graph, Shared};
-use super::refs::{advertisement, kinds, peel};
+use super::refs::{Chain, advertisement, kinds};
 use super::select::{Selection, Wants};
 use super::shallow::{Shallow, find};
 use crate::App;
@@ -22,12 +23,12 @@ use crate::gate::ContentAccess;
 pub const FETCH_BYTES_MAX: usize = 16 << 20;
 
 /// A fetch that has been understood.
-struct Fetch {
+pub(super) struct Fetch {
     repo: i64,
     request: FetchRequest,
-    wants: Wants,
-    graph: Graph,
-    shallow: Shallow,
+    pub(super) wants: Wants,
+    pub(super) graph: Graph,
+    pub(super) shallow: Shallow,
 }
 
 impl App {
@@ -50,20 +51,20 @@ impl App {
             None => Ok(Answer::whole(out)),
             Some(RequestV2::LsRefs(asked)) => {
                 let mut s = self.db().read().await?;
-                Ok(Answer::whole(list_refs(&asked, &advertisement(&mut s, repo).await?)))
+                Ok(Answer::whole(list_refs(&asked, &advertisement(self, &mut s, repo).await?)))
             }
             Some(RequestV2::Fetch { fetch, haves, done, wait_for_done }) => {
                 if fetch.wants.is_empty() && !wait_for_done {
                     return Ok(Answer::whole(out));
                 }
                 let mut s = self.db().read().await?;
-                let mut fetch = Fetch::open(&mut s, repo, fetch).await?;
+                let mut fetch = Fetch::open(self, &mut s, repo, fetch).await?;
                 fetch.look_at(&mut s, &haves, done).await?;
                 let negotiated = negotiate_v2(&fetch.shared(), &haves, done, wait_for_done, &mut out);
                 if !negotiated.send || fetch.request.wants.is_empty() {
                     return Ok(Answer::whole(out));
                 }
-                fetch.find_ends(&mut s).await?;
+                fetch.find_ends(self, &mut s).await?;
                 drop(s);
                 if fetch.shallow.is_asked || !fetch.request.shallows.is_empty() {
                     line_to(&mut out, "shallow-info");
@@ -81,8 +82,8 @@ impl App {
         let mut out = Vec::new();
         let Some(request) = request else { return Ok(Answer::whole(out)) };
         let mut s = self.db().read().await?;
-        let mut fetch = Fetch::open(&mut s, repo, request.fetch.clone()).await?;
-        fetch.find_ends(&mut s).await?;
+        let mut fetch = Fetch::open(self, &mut s, repo, request.fetch.clone()).await?;
+        fetch.find_ends(self, &mut s).await?;
         if fetch.shallow.is_asked {
             fetch.shallow.write(&mut out);
             flush_to(&mut out);
@@ -142,7 +143,7 @@ impl App {
             selection.add_wants(&mut s, &fetch.wants, feed).await?;
             selection.add_commits(&mut s, &fetch.graph, &new, &shallow.stops, feed).await?;
             if fetch.request.include_tag {
-                selection.add_tags(&tag_chains(&mut s, repo).await?);
+                selection.add_tags(&tag_chains(self, &mut s, repo).await?);
             }
             selection.finish(&mut s, feed).await?
         };
@@ -161,11 +162,11 @@ fn bands_of(request: &RequestV0) -> Bands {
 }
 
 /// Every annotated tag that a reference points to.
-async fn tag_chains(s: &mut haina_db::Session, repo: i64) -> Result<Vec<super::refs::Chain>> {
+async fn tag_chains(app: &App, s: &mut haina_db::Session, repo: i64) -> Result<Vec<Arc<Chain>>> {
     let mut chains = Vec::new();
-    for found in advertisement(s, repo).await?.refs {
+    for found in advertisement(app, s, repo).await?.refs {
         if found.peeled.is_some() {
-            chains.push(peel(s, repo, found.oid).await?);
+            chains.push(app.peel_tag(s, repo, found.oid).await?);
         }
     }
     Ok(chains)
@@ -173,7 +174,7 @@ async fn tag_chains(s: &mut haina_db::Session, repo: i64) -> Result<Vec<super::r
 
 impl Fetch {
     /// Finds what is wanted: only what this repository has.
-    async fn open(s: &mut haina_db::Session, repo: i64, request: FetchRequest) -> Result<Self> {
+    pub(super) async fn open(app: &App, s: &mut haina_db::Session, repo: i64, request: FetchRequest) -> Result<Self> {
         let mut graph = Graph::new(repo);
         graph.load(s, &request.wants).await?;
         let others: Vec<Oid> = request.wants.iter().copied().filter(|w| graph.get(w).is_none()).collect();
@@ -189,8 +190,8 @@ impl Fetch {
                 Some(ObjectKind::Tree) => wants.trees.push(*want),
                 Some(ObjectKind::Blob) => wants.blobs.push(*want),
                 Some(ObjectKind::Tag) => {
-                    let chain = peel(s, repo, *want).await?;
-                    wants.tags.extend(chain.tags);
+                    let chain = app.peel_tag(s, repo, *want).await?;
+                    wants.tags.extend(&chain.tags);
                     // What a tag is of was asked for with it.
                     wants.asked.insert(chain.target);
                     match chain.kind {
@@ -225,8 +226,8 @@ impl Fetch {
         Ok(())
     }
 
-    async fn find_ends(&mut self, s: &mut haina_db::Session) -> Result<()> {
-        self.shallow = find(s, self.repo, &mut self.graph, &self.request, &self.wants.tips).await?;
+    async fn find_ends(&mut self, app: &App, s: &mut haina_db::Session) -> Result<()> {
+        self.shallow = find(app, s, self.repo, &mut self.graph, &self.request, &self.wants.tips).await?;
         Ok(())
     }
 }

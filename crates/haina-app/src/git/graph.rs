@@ -13,6 +13,22 @@ const POINTS_MAX: usize = 256;
 /// Larger histories are always read as far as needed only.
 const WHOLE_COMMITS_MAX: u64 = 2_000_000;
 
+/// Commits walked over before other tasks get their turn.
+const TURN: u32 = 1024;
+
+/// Lets others work, from time to time, in walks that find all they need in memory.
+#[derive(Default)]
+pub(super) struct Turns(u32);
+
+impl Turns {
+    pub(super) async fn tick(&mut self) {
+        self.0 += 1;
+        if self.0.is_multiple_of(TURN) {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 /// A commit.
 pub(super) struct Node {
     pub(super) tree: Oid,
@@ -93,7 +109,9 @@ impl Graph {
     ) -> Result<HashSet<Oid>> {
         let mut seen = HashSet::new();
         let mut level: Vec<Oid> = from.to_vec();
+        let mut turns = Turns::default();
         while !level.is_empty() {
+            turns.tick().await;
             self.load(s, &level).await?;
             let mut next = Vec::new();
             for oid in level {
@@ -195,10 +213,12 @@ impl Graph {
         for oid in &ends.tips {
             paint(self, &mut heap, &mut open, *oid, WANT);
         }
+        let mut turns = Turns::default();
         // A generation falls on every way down, so when a commit's turn comes, everything above it has been seen.
         while open > 0
             && let Some((_, oid)) = heap.pop()
         {
+            turns.tick().await;
             let painted = paint(self, &mut heap, &mut open, oid, 0);
             let had = painted & HAVE != 0;
             if !had {

@@ -4,6 +4,7 @@
 //! may read the content, and nothing else is looked at. Every object of a repository has all that it links to in the
 //! repository too; pushes write what they bring from the leaves up, so that this holds after a crash as well.
 
+mod export;
 mod feed;
 mod fetch;
 mod graph;
@@ -15,10 +16,14 @@ mod spool;
 mod walk;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
+pub use export::Exported;
 pub use fetch::FETCH_BYTES_MAX;
 pub use haina_git::wire::{Service, Version};
+use haina_types::Oid;
+use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
 use crate::content::ByteStream;
@@ -31,11 +36,16 @@ const RECEIVING_MAX: usize = 16;
 /// Pushes that are looked at at once; more wait.
 const TAKING_MAX: usize = 4;
 
+/// Annotated tags that are remembered.
+const CHAINS_MAX: usize = 16_384;
+
 /// What git's doors keep between requests.
 pub struct State {
     walks: Semaphore,
     receiving: Semaphore,
     taking: Semaphore,
+    /// Annotated tags, and what they are of in the end.
+    chains: Cache<(i64, Oid), Arc<refs::Chain>>,
     /// Where packs lie while they are looked at, in files without names.
     spool: PathBuf,
 }
@@ -46,6 +56,7 @@ impl State {
             walks: Semaphore::new(WALKS_MAX),
             receiving: Semaphore::new(RECEIVING_MAX),
             taking: Semaphore::new(TAKING_MAX),
+            chains: Cache::new(CHAINS_MAX),
             // Made, and emptied at the start, by the store of objects.
             spool: data.join("tmp"),
         }

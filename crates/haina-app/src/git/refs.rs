@@ -1,6 +1,7 @@
 //! What a repository says of itself to git.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use haina_db::git;
 use haina_git::wire::{AdvertisedRef, Advertisement, Service, Version, advertise, advertise_v2};
@@ -32,7 +33,7 @@ pub(super) fn kind_of(number: i64) -> Result<ObjectKind> {
 }
 
 /// Follows a tag object to what it is of.
-pub(super) async fn peel(s: &mut haina_db::Session, repo: i64, tag: Oid) -> Result<Chain> {
+async fn follow(s: &mut haina_db::Session, repo: i64, tag: Oid) -> Result<Chain> {
     let mut chain = Chain { tags: Vec::new(), target: tag, kind: ObjectKind::Tag };
     while chain.kind == ObjectKind::Tag {
         if chain.tags.len() >= TAG_DEPTH_MAX {
@@ -44,6 +45,19 @@ pub(super) async fn peel(s: &mut haina_db::Session, repo: i64, tag: Oid) -> Resu
         (chain.target, chain.kind) = (read.target, read.kind);
     }
     Ok(chain)
+}
+
+impl App {
+    /// What a tag object is of. Objects never change, so what was found once is kept.
+    pub(super) async fn peel_tag(&self, s: &mut haina_db::Session, repo: i64, tag: Oid) -> Result<Arc<Chain>> {
+        let key = (repo, tag);
+        if let Some(chain) = self.git().chains.get(&key) {
+            return Ok(chain);
+        }
+        let chain = Arc::new(follow(s, repo, tag).await?);
+        self.git().chains.insert(key, chain.clone());
+        Ok(chain)
+    }
 }
 
 /// The kinds of those of these objects that a repository has.
@@ -58,14 +72,14 @@ pub(super) async fn kinds(s: &mut haina_db::Session, repo: i64, oids: &[Oid]) ->
 }
 
 /// All references, and what the annotated tags among them are of.
-pub(super) async fn advertisement(s: &mut haina_db::Session, repo: i64) -> Result<Advertisement> {
+pub(super) async fn advertisement(app: &App, s: &mut haina_db::Session, repo: i64) -> Result<Advertisement> {
     let rows = git::list_refs(s, repo).await?;
     let of_tags: Vec<Oid> = rows.iter().filter(|r| r.name.as_branch().is_none()).map(|r| r.oid).collect();
     let kinds = kinds(s, repo, &of_tags).await?;
     let mut refs = Vec::with_capacity(rows.len());
     for row in rows {
         let peeled = match kinds.get(&row.oid) {
-            Some(ObjectKind::Tag) => Some(peel(s, repo, row.oid).await?.target),
+            Some(ObjectKind::Tag) => Some(app.peel_tag(s, repo, row.oid).await?.target),
             _ => None,
         };
         refs.push(AdvertisedRef { name: row.name.to_string(), oid: row.oid, peeled });
@@ -82,13 +96,13 @@ impl App {
             return Ok(advertise_v2());
         }
         let mut s = self.db().read().await?;
-        Ok(advertise(Service::UploadPack, version, &advertisement(&mut s, access.repo().id).await?))
+        Ok(advertise(Service::UploadPack, version, &advertisement(self, &mut s, access.repo().id).await?))
     }
 
     /// The first answer to a client that pushes. There is no version 2 of pushing.
     pub async fn git_advertise_push(&self, access: &WriteAccess, version: Version) -> Result<Vec<u8>> {
         let mut s = self.db().read().await?;
         let version = if version == Version::V2 { Version::V0 } else { version };
-        Ok(advertise(Service::ReceivePack, version, &advertisement(&mut s, access.repo().id).await?))
+        Ok(advertise(Service::ReceivePack, version, &advertisement(self, &mut s, access.repo().id).await?))
     }
 }

@@ -161,7 +161,7 @@ impl<'a> Selection<'a> {
     }
 
     /// Adds the annotated tags (outermost object, chain, target) whose target is in the pack.
-    pub(super) fn add_tags(&mut self, chains: &[super::refs::Chain]) {
+    pub(super) fn add_tags(&mut self, chains: &[Arc<super::refs::Chain>]) {
         for chain in chains {
             if !self.seen.contains(&chain.target) {
                 continue;

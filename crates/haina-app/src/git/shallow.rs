@@ -7,7 +7,8 @@ use haina_git::wire::FetchRequest;
 use haina_types::{Error, Oid, RefName, Result};
 
 use super::graph::Graph;
-use super::refs::{kinds, peel};
+use super::refs::kinds;
+use crate::App;
 
 /// Where a client's history ends, and will end.
 #[derive(Default)]
@@ -39,13 +40,13 @@ impl Shallow {
 }
 
 /// The commit that a `deepen-not` line names, in the order in which git tries names.
-async fn named(s: &mut haina_db::Session, repo: i64, name: &str) -> Result<Option<Oid>> {
+async fn named(app: &App, s: &mut haina_db::Session, repo: i64, name: &str) -> Result<Option<Oid>> {
     for full in [name.to_owned(), format!("refs/{name}"), format!("refs/tags/{name}"), format!("refs/heads/{name}")] {
         let full = if full == "HEAD" { RefName::main().to_string() } else { full };
         let Ok(full) = full.parse::<RefName>() else { continue };
         let Some(found) = git::find_ref(s, repo, &full).await? else { continue };
         return Ok(match kinds(s, repo, &[found.oid]).await?.get(&found.oid) {
-            Some(haina_git::ObjectKind::Tag) => Some(peel(s, repo, found.oid).await?.target),
+            Some(haina_git::ObjectKind::Tag) => Some(app.peel_tag(s, repo, found.oid).await?.target),
             _ => Some(found.oid),
         });
     }
@@ -54,6 +55,7 @@ async fn named(s: &mut haina_db::Session, repo: i64, name: &str) -> Result<Optio
 
 /// Finds the ends for a request whose wanted commits are `tips`.
 pub(super) async fn find(
+    app: &App,
     s: &mut haina_db::Session,
     repo: i64,
     graph: &mut Graph,
@@ -82,12 +84,12 @@ pub(super) async fn find(
         }
         Some(depth) => by_depth(s, graph, tips, depth, &mut inside, &mut ends).await?,
         None => {
-            let mut excluded = HashSet::new();
+            let mut not = Vec::new();
             for name in &deepen.not {
-                let not = named(s, repo, name).await?;
-                let not = not.ok_or_else(|| Error::invalid(format!("deepen-not is not a ref: {name}")))?;
-                excluded.extend(graph.load_below(s, &[not], 0).await?);
+                let found = named(app, s, repo, name).await?;
+                not.push(found.ok_or_else(|| Error::invalid(format!("deepen-not is not a ref: {name}")))?);
             }
+            let excluded = graph.load_below(s, &not, 0).await?;
             let taken = by_time(s, graph, tips, deepen.since, &excluded).await?;
             if taken.is_empty() {
                 return Err(Error::invalid("no commits selected for shallow requests"));

@@ -17,7 +17,7 @@ pub use advert::{AdvertisedRef, Advertisement, Service, Version, advertise, adve
 pub use check::{check_gitmodules, check_tree, is_gitmodules};
 pub use delta::{DeltaError, apply_delta, delta_sizes};
 pub use filter::{Filter, FilterError};
-pub use pack::{PackHasher, PackWriter};
+pub use pack::{PackHasher, PackIndex, PackWriter};
 pub use pkt::{
     BAND_BYTES_MAX, Band, Pkt, PktError, PktReader, band_to, bands_to, delim_to, error_to, flush_to, line_to, raw_to,
 };

@@ -1,4 +1,4 @@
-//! Writing packs: a header, entries, and the hash of it all.
+//! Writing packs: a header, entries, and the hash of it all; and the index that git keeps beside a pack.
 
 use haina_types::Oid;
 
@@ -71,13 +71,70 @@ impl PackWriter {
         self.hasher.update(&out[at..]);
     }
 
-    /// Ends the pack; `out` gets its hash.
+    /// Ends the pack; `out` gets its hash, which is also returned.
     ///
     /// # Panics
     /// If fewer objects were given than were announced.
-    pub fn finish(self, out: &mut Vec<u8>) -> Result<(), CollisionAttack> {
+    pub fn finish(self, out: &mut Vec<u8>) -> Result<Oid, CollisionAttack> {
         assert!(self.left == 0, "because objects are counted before the pack is begun");
-        out.extend_from_slice(self.hasher.finish()?.as_bytes());
-        Ok(())
+        let hash = self.hasher.finish()?;
+        out.extend_from_slice(hash.as_bytes());
+        Ok(hash)
+    }
+}
+
+/// Gathers what the index of a pack holds.
+#[derive(Debug, Default)]
+pub struct PackIndex {
+    entries: Vec<(Oid, u64, u32)>,
+}
+
+/// Offsets from here on are written in a table of their own.
+const OFFSET_LARGE: u64 = 1 << 31;
+
+impl PackIndex {
+    /// Notes an object whose entry begins at a byte of the pack and has these bytes.
+    pub fn push(&mut self, oid: Oid, at: u64, entry: &[u8]) {
+        let mut crc = flate2::Crc::new();
+        crc.update(entry);
+        self.entries.push((oid, at, crc.sum()));
+    }
+
+    /// The index (version 2) of the pack with this hash.
+    pub fn finish(mut self, pack: &Oid) -> Result<Vec<u8>, CollisionAttack> {
+        self.entries.sort_unstable_by_key(|(oid, _, _)| *oid);
+        let mut out = Vec::with_capacity(1100 + self.entries.len() * 28);
+        out.extend_from_slice(b"\xfftOc\0\0\0\x02");
+        let mut count = 0usize;
+        for first in 0..=255u8 {
+            count += self.entries[count..].iter().take_while(|(oid, _, _)| oid.0[0] == first).count();
+            // A pack counts its objects in 32 bits.
+            out.extend_from_slice(&(count as u32).to_be_bytes());
+        }
+        for (oid, _, _) in &self.entries {
+            out.extend_from_slice(oid.as_bytes());
+        }
+        for (_, _, crc) in &self.entries {
+            out.extend_from_slice(&crc.to_be_bytes());
+        }
+        let mut large: Vec<u64> = Vec::new();
+        for (_, at, _) in &self.entries {
+            let word = if *at < OFFSET_LARGE {
+                *at as u32
+            } else {
+                large.push(*at);
+                OFFSET_LARGE as u32 | (large.len() - 1) as u32
+            };
+            out.extend_from_slice(&word.to_be_bytes());
+        }
+        for at in large {
+            out.extend_from_slice(&at.to_be_bytes());
+        }
+        out.extend_from_slice(pack.as_bytes());
+        let mut hasher = PackHasher::default();
+        hasher.update(&out);
+        let hash = hasher.finish()?;
+        out.extend_from_slice(hash.as_bytes());
+        Ok(out)
     }
 }

@@ -1,0 +1,111 @@
+//! A repository as a folder that git itself reads: for backups, for leaving, and for tests.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use haina_db::repos;
+use haina_git::wire::{FetchRequest, Filter, PackIndex, PackWriter};
+use haina_types::{Error, RefName, RepoKind, RepoPath, Result};
+use tokio::io::AsyncWriteExt;
+
+use super::feed::{Bands, feed, next_batch};
+use super::fetch::Fetch;
+use super::graph::Ends;
+use super::refs::advertisement;
+use super::select::Selection;
+use crate::App;
+
+/// What was exported.
+#[derive(Debug, Clone, Copy)]
+pub struct Exported {
+    /// References.
+    pub refs: usize,
+    /// Objects.
+    pub objects: usize,
+}
+
+const CONFIG: &str = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
+
+impl App {
+    /// Writes a repository as a bare git repository into a folder that is empty or does not exist. For the operator:
+    /// nobody's rights are asked.
+    pub async fn export_git(&self, kind: RepoKind, path: &RepoPath, folder: &Path) -> Result<Exported> {
+        let (repo, refs) = {
+            let mut s = self.db().read().await?;
+            let repo = repos::find_repo(&mut s, kind, &path.namespace.fold(), &path.name.fold()).await?;
+            let repo = repo.ok_or_else(crate::gate::repo_not_found)?.id;
+            (repo, advertisement(self, &mut s, repo).await?)
+        };
+        let failed = |e: std::io::Error| Error::invalid(format!("{}: {e}", folder.display()));
+        tokio::fs::create_dir_all(folder).await.map_err(failed)?;
+        let mut inside = tokio::fs::read_dir(folder).await.map_err(failed)?;
+        if inside.next_entry().await.map_err(failed)?.is_some() {
+            return Err(Error::invalid(format!("{} is not empty", folder.display())));
+        }
+        for name in ["objects/pack", "objects/info", "refs/heads", "refs/tags"] {
+            tokio::fs::create_dir_all(folder.join(name)).await.map_err(failed)?;
+        }
+
+        let objects = {
+            let mut s = self.db().read().await?;
+            let wants = refs.refs.iter().map(|r| r.oid).collect();
+            let mut fetch = Fetch::open(self, &mut s, repo, FetchRequest { wants, ..FetchRequest::default() }).await?;
+            // Nobody listens: this one only lets others work.
+            let (mut feed, _) = feed(Bands::None, true);
+            let ends = Ends {
+                tips: fetch.wants.tips.clone(),
+                haves: Vec::new(),
+                client: &fetch.shallow.client,
+                stops: &fetch.shallow.stops,
+            };
+            let new = fetch.graph.list_new(&mut s, &ends).await?;
+            let mut selection = Selection::new(self, repo, Filter::default());
+            selection.add_wants(&mut s, &fetch.wants, &mut feed).await?;
+            selection.add_commits(&mut s, &fetch.graph, &new, &fetch.shallow.stops, &mut feed).await?;
+            selection.finish(&mut s, &mut feed).await?
+        };
+        if !objects.is_empty() {
+            let pack_folder = folder.join("objects/pack");
+            let unnamed = pack_folder.join("tmp_pack");
+            let mut file = tokio::fs::File::create(&unnamed).await.map_err(failed)?;
+            let mut out = Vec::new();
+            let count = u32::try_from(objects.len()).map_err(Error::internal)?;
+            let mut writer = PackWriter::new(count, &mut out);
+            let mut index = PackIndex::default();
+            let mut at = 0u64;
+            let mut rest = objects.as_slice();
+            while !rest.is_empty() {
+                for (oid, kind, object) in next_batch(self, repo, &mut rest).await? {
+                    let start = out.len();
+                    writer.push(kind, object.size, &object.z, &mut out);
+                    index.push(oid, at + start as u64, &out[start..]);
+                }
+                file.write_all(&out).await.map_err(failed)?;
+                at += out.len() as u64;
+                out.clear();
+            }
+            let hash = writer.finish(&mut out).map_err(Error::internal)?;
+            file.write_all(&out).await.map_err(failed)?;
+            file.sync_all().await.map_err(failed)?;
+            let index = index.finish(&hash).map_err(Error::internal)?;
+            tokio::fs::write(pack_folder.join(format!("pack-{hash}.idx")), index).await.map_err(failed)?;
+            tokio::fs::rename(&unnamed, pack_folder.join(format!("pack-{hash}.pack"))).await.map_err(failed)?;
+        }
+
+        let mut packed = String::from("# pack-refs with: peeled fully-peeled sorted \n");
+        for found in &refs.refs {
+            writeln!(packed, "{} {}", found.oid, found.name).map_err(Error::internal)?;
+            if let Some(peeled) = found.peeled {
+                writeln!(packed, "^{peeled}").map_err(Error::internal)?;
+            }
+        }
+        for (name, text) in [
+            ("packed-refs", packed.as_str()),
+            ("config", CONFIG),
+            ("HEAD", format!("ref: {}\n", RefName::main()).as_str()),
+        ] {
+            tokio::fs::write(folder.join(name), text).await.map_err(failed)?;
+        }
+        Ok(Exported { refs: refs.refs.len(), objects: objects.len() })
+    }
+}
