@@ -7,6 +7,7 @@ use std::time::Duration;
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
 use postgres_types::ToSql;
 use tokio_postgres::NoTls;
+use tokio_postgres::config::SslMode;
 
 use crate::sql::{Row, Sql, Value};
 use crate::{Error, Result};
@@ -22,6 +23,10 @@ const LIMITS: &str = "set statement_timeout = '60s'; set lock_timeout = '10s'; \
 /// Migrates the database and opens the pool.
 pub(crate) async fn open(address: &str) -> Result<Pool> {
     let mut config = tokio_postgres::Config::from_str(address).map_err(|e| Error::Config(e.to_string()))?;
+    if config.get_ssl_mode() == SslMode::Require {
+        let text = "TLS to PostgreSQL is not offered yet: use a socket, a private network or a tunnel, and no sslmode";
+        return Err(Error::Config(text.to_owned()));
+    }
     if config.get_application_name().is_none() {
         config.application_name("haina");
     }

@@ -192,6 +192,8 @@ async fn addresses() {
     }
     let nowhere = Config::parse("postgres://postgres@127.0.0.1:1/x").unwrap();
     assert!(matches!(Db::open(&nowhere).await, Err(Error::Unavailable(_))));
+    let tls = Config::parse("postgres://postgres@127.0.0.1:1/x?sslmode=require").unwrap();
+    assert!(matches!(Db::open(&tls).await, Err(Error::Config(text)) if text.contains("TLS")));
     assert!(matches!(Db::open(&Config::Sqlite("/nowhere/at/all.db".into())).await, Err(Error::Config(_))));
 }
 

@@ -157,6 +157,8 @@ async fn two_programs_write_one_file() {
         let mut tx = other.begin().await.unwrap();
         meta::put_setting(&mut tx, &format!("admin{n}"), "1").await.unwrap();
         tx.commit().await.unwrap();
+        // Like a person's commands, one after the other: without a pause it is the server that may never get a turn.
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let took = start.elapsed();
     busy.store(false, Ordering::Relaxed);
