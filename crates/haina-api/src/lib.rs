@@ -75,7 +75,57 @@ fn assemble() -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(lfs::router())
         .split_for_parts();
     description.merge(hub::Wildcards::openapi());
+    complete(&mut description);
     (router, description)
+}
+
+/// Fills in what the annotations need not repeat: the routes of the other kinds and of a tree's root, a word for each
+/// response, and one name for each operation.
+fn complete(description: &mut utoipa::openapi::OpenApi) {
+    let paths = &mut description.paths.paths;
+    for verb in ["resolve", "raw"] {
+        let model = format!("/{{namespace}}/{{repo}}/{verb}/{{rev}}/{{path}}");
+        if let Some(item) = paths.get(&model).cloned() {
+            for kind in ["datasets", "spaces", "kernels"] {
+                paths.insert(format!("/{kind}{model}"), item.clone());
+            }
+        }
+    }
+    let tree = "/api/{kind}/{namespace}/{repo}/tree/{rev}";
+    if let Some(mut item) = paths.get(&format!("{tree}/{{path}}")).cloned() {
+        for operation in operations(&mut item) {
+            if let Some(parameters) = &mut operation.parameters {
+                parameters.retain(|p| !matches!(p, utoipa::openapi::RefOr::T(p) if p.name == "path"));
+            }
+        }
+        paths.insert(tree.to_owned(), item);
+    }
+    let mut names = std::collections::HashSet::new();
+    for (path, item) in paths.iter_mut() {
+        for operation in operations(item) {
+            for (status, response) in &mut operation.responses.responses {
+                if let utoipa::openapi::RefOr::T(response) = response
+                    && response.description.is_empty()
+                {
+                    let known = http::StatusCode::from_bytes(status.as_bytes()).ok();
+                    response.description = known.and_then(|s| s.canonical_reason()).unwrap_or("Answer").to_owned();
+                }
+            }
+            let name = operation.operation_id.clone().unwrap_or_default();
+            if !names.insert(name.clone()) {
+                let place: String = path.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+                let name = format!("{name}{place}");
+                names.insert(name.clone());
+                operation.operation_id = Some(name);
+            }
+        }
+    }
+}
+
+fn operations(item: &mut utoipa::openapi::PathItem) -> impl Iterator<Item = &mut utoipa::openapi::path::Operation> {
+    [&mut item.get, &mut item.head, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete]
+        .into_iter()
+        .filter_map(Option::as_mut)
 }
 
 /// Every route of the API.

@@ -114,14 +114,19 @@ impl App {
             created_at: now,
         };
         let path = RepoPath { namespace: namespace.name.clone(), name: new.name.clone() };
-        let id = repos::insert_repo(&mut tx, &row).await.map_err(|e| match e {
-            haina_db::Error::Conflict(_) => Error::new(
-                Code::Conflict,
-                format!("You already created this {} repo", new.kind),
-            )
-            .with_detail(format!("{}/{}{path}", self.base_url(), new.kind.url_prefix())),
-            e => e.into(),
-        })?;
+        let id = match repos::insert_repo(&mut tx, &row).await {
+            Ok(id) => id,
+            Err(haina_db::Error::Conflict(_)) => {
+                drop(tx);
+                // Named as it is, not as it was asked for now.
+                let mut s = self.db().read().await?;
+                let known = repos::find_repo(&mut s, new.kind, &path.namespace.fold(), &path.name.fold()).await?;
+                let known = known.map_or(path, |repo| repo.path());
+                return Err(Error::new(Code::Conflict, format!("You already created this {} repo", new.kind))
+                    .with_detail(format!("{}/{}{known}", self.base_url(), new.kind.url_prefix())));
+            }
+            Err(e) => return Err(e.into()),
+        };
         let repo = repos::find_repo_by_id(&mut tx, id)
             .await?
             .ok_or_else(|| Error::internal("a repository just made is gone"))?;

@@ -35,6 +35,7 @@ impl App {
             };
             let access = ContentAccess::of_system(Arc::new(repo));
             let (card, tags) = self.read_facts(&access, head).await?;
+            let used = self.used_bytes(&access, head).await?;
             let mut tx = self.db().begin().await?;
             // Written only for the head that was read: a later commit's facts are never overwritten by an earlier one's.
             git::lock_repo(&mut tx, repo_id).await?;
@@ -43,6 +44,10 @@ impl App {
                 Some(now) if now.oid == head => {
                     repos::put_card(&mut tx, repo_id, &card).await?;
                     repos::put_tags(&mut tx, repo_id, &tags).await?;
+                    if let Some(repo) = repos::find_repo_by_id(&mut tx, repo_id).await? {
+                        let more = used.cast_signed() - repo.used_bytes.cast_signed();
+                        repos::add_used_bytes(&mut tx, repo_id, more).await?;
+                    }
                     return Ok(tx.commit().await?);
                 }
                 Some(_) => {}
@@ -51,6 +56,13 @@ impl App {
         }
         // Whoever moved the branch meanwhile reads the facts themselves, and the queued job is there too.
         Ok(())
+    }
+
+    /// Bytes of the files at a commit, each content counted once.
+    async fn used_bytes(&self, access: &ContentAccess, commit: Oid) -> Result<u64> {
+        let files = self.list_files(access, commit).await?;
+        let contents: std::collections::HashMap<String, u64> = files.iter().map(|f| (f.etag(), f.size)).collect();
+        Ok(contents.values().sum())
     }
 
     async fn read_json(&self, access: &ContentAccess, commit: Oid, path: &str) -> Result<Option<Value>> {

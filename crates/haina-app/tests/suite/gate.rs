@@ -112,7 +112,7 @@ both! {
         assert_eq!(e.code, Code::Unauthenticated);
         // An existing name is a conflict for those who may create, whatever its case; for others it stays a refusal.
         let again = hub.try_repo(&owner, "lab/X0", Visibility::Public).await.unwrap_err();
-        assert_eq!((again.code, again.detail.as_deref()), (Code::Conflict, Some("http://hub.test/lab/X0")));
+        assert_eq!((again.code, again.detail.as_deref()), (Code::Conflict, Some("http://hub.test/lab/x0")));
         let stranger = hub.writer("stranger").await;
         assert_eq!(hub.try_repo(&stranger, "lab/x0", Visibility::Public).await.unwrap_err().code, Code::Forbidden);
     }
