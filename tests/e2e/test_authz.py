@@ -309,6 +309,21 @@ def test_the_store_takes_its_own_tokens_only(store):
         assert store.request("write private", method, path, **request).status == 200, f"{method} {path}"
 
 
+@pytest.mark.parametrize("kind", ["dataset", "space", "kernel"])
+def test_other_kinds_are_under_the_same_rule(hub, people, place, kind):
+    name = f"acme/hidden-{kind}"
+    hub.create(name, OWNER, kind=kind, visibility="private").expect(200)
+    for path in (f"/{kind}s/{name}/resolve/main/.gitattributes", f"/{kind}s/{name}/raw/main/.gitattributes",
+                 f"/api/{kind}s/{name}/tree/main", f"/api/{kind}s/{name}"):
+        assert hub.get(path, OWNER).status == 200, path
+        nobody = hub.get(path)
+        assert (nobody.status, nobody.header("X-Error-Code")) == (401, "RepoNotFound"), path
+        outsider = hub.get(path, people["outsider"])
+        assert (outsider.status, outsider.header("X-Error-Code")) == (404, "RepoNotFound"), path
+        # The same name of another kind is another repository.
+        assert hub.get(f"/{name}/resolve/main/.gitattributes", OWNER).status == 404
+
+
 # ---------------------------------------------------------------- nothing left out
 
 
