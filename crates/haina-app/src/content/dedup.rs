@@ -6,13 +6,16 @@ use std::ops::Range;
 use haina_cas::StoredXorb;
 use haina_cas::shard::DedupAnswer;
 use haina_db::content as db;
-use haina_types::{Result, Timestamp, XetHash};
+use haina_types::{Error, Result, Timestamp, XetHash};
 
 use super::{CasRead, DEDUP_SECONDS, Kept};
 use crate::App;
 
-/// Xorbs of one answer: the one with the chunk, and those that follow it in a file.
-const XORBS_MAX: usize = 8;
+/// Xorbs of one answer at least, if the file has them: the one with the chunk, and those that follow it, 4 GiB or more.
+/// Clients ask again only at one chunk in 1,024, so each end of an answer makes them send some 64 MiB anew.
+const XORBS_MIN: usize = 64;
+/// At most: some 12 MB of answer.
+const XORBS_MAX: usize = 256;
 /// How often kept xorbs are noted in the database, in seconds.
 const FLUSH_SECONDS: i64 = 30;
 /// How many may wait for it.
@@ -37,8 +40,14 @@ impl App {
             db::find_eligible(&mut s, access.domain, chunk).await?
         };
         let Some(hit) = hit else { return Ok(None) };
+        let neighbours = self.neighbours(&hit.xorb).await?;
+        // Long answers one after the other: their tables are in memory.
+        let _turn = match neighbours.len() > XORBS_MIN {
+            true => Some(self.content().wide.acquire().await.map_err(Error::internal)?),
+            false => None,
+        };
         let mut found = Vec::new();
-        for hash in self.neighbours(&hit.xorb).await? {
+        for hash in neighbours {
             if let Some(xorb) = self.find_xorb(&hash).await?
                 && let Some(visible) = self.visible_chunks(&xorb, access.domain).await?
             {
@@ -59,7 +68,8 @@ impl App {
         Ok(Some(answer.finish()))
     }
 
-    /// A xorb and those after it in a file that uses it: whoever has one chunk of a file is about to have more.
+    /// A xorb and those after it in a file that uses it: whoever has one chunk of a file is about to have more. The
+    /// further in the file the chunk is, the longer the client has followed it already, and the more it is told.
     async fn neighbours(&self, xorb: &XetHash) -> Result<Vec<XetHash>> {
         let files = {
             let mut s = self.db().read().await?;
@@ -68,7 +78,8 @@ impl App {
         if let Some(file) = files.first()
             && let Some(terms) = self.find_terms(file).await?
         {
-            let run: Vec<_> = terms.xorbs().skip_while(|x| x != xorb).take(XORBS_MAX).collect();
+            let before = terms.xorbs().take_while(|x| x != xorb).count();
+            let run: Vec<_> = terms.xorbs().skip(before).take((2 * before).clamp(XORBS_MIN, XORBS_MAX)).collect();
             if !run.is_empty() {
                 return Ok(run);
             }
