@@ -73,7 +73,8 @@ def test_missing_repositories(hub, repo):
         pre = "" if kind == "models" else f"{kind}/"
         for path in (f"/api/{kind}/alice/none", f"/api/{kind}/none/none", f"/api/{kind}/single", f"/api/{kind}/alice/none/revision/main",
                      f"/api/{kind}/alice/none/tree/main", f"/api/{kind}/alice/none/refs", f"/api/{kind}/alice/none/commits/main",
-                     f"/{pre}alice/none/resolve/main/x", f"/{pre}alice/none/raw/main/x", f"/api/{kind}/alice/none/xet-read-token/main"):
+                     f"/{pre}alice/none/resolve/main/x", f"/{pre}alice/none/raw/main/x", f"/api/{kind}/alice/none/xet-read-token/main",
+                     f"/api/{kind}/single/revision/main", f"/api/{kind}/single/tree/main/x", f"/{pre}single/resolve/main/x"):
             hub.get(path, "alice").error(404, "RepoNotFound")
             hub.get(path).error(401, "RepoNotFound")
         hub.head(f"/{pre}alice/none/resolve/main/x", "alice").error(404, "RepoNotFound")

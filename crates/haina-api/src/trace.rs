@@ -46,6 +46,23 @@ fn speak_json(response: Response) -> Response {
     }
 }
 
+/// Whether an address names a repository by one segment, as the oldest ids of the hosted hub are: here none has such
+/// an id, and clients know that only by the error's code.
+fn names_old_id(path: &str) -> bool {
+    const KINDS: [&str; 4] = ["models", "datasets", "spaces", "kernels"];
+    let mut segments = path.trim_start_matches('/').split('/');
+    let first = segments.next();
+    if first == Some("api") {
+        let is_kind = segments.next().is_some_and(|kind| KINDS.contains(&kind));
+        let verb = segments.nth(1);
+        return is_kind && verb.is_some_and(|v| ["revision", "tree", "paths-info", "refs", "commits"].contains(&v));
+    }
+    if first.is_some_and(|kind| KINDS.contains(&kind)) {
+        segments.next();
+    }
+    segments.next().is_some_and(|verb| ["resolve", "raw"].contains(&verb))
+}
+
 /// The middleware around every route.
 pub async fn finish(mut request: Request, next: Next) -> Response {
     use tracing::Instrument;
@@ -56,7 +73,11 @@ pub async fn finish(mut request: Request, next: Next) -> Response {
         !request.headers().contains_key(header::AUTHORIZATION) && !request.headers().contains_key(header::COOKIE);
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or("?"), method = %request.method(), path = request.uri().path());
     let of_api = ["/api/", "/xet/"].iter().any(|p| request.uri().path().starts_with(p));
+    let old_id = names_old_id(request.uri().path());
     let mut response = next.run(request).instrument(span).await;
+    if old_id && response.status() == StatusCode::NOT_FOUND && !response.headers().contains_key(X_ERROR_CODE) {
+        response = ApiError(Error::new(Code::RepoNotFound, "Repository not found")).into_response();
+    }
     if of_api {
         response = speak_json(response);
     }
