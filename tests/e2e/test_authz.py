@@ -130,6 +130,7 @@ def operations(hub, place, repo):
         ("content", "POST", "/api/models/{}/paths-info/main", lambda: {"json": {"paths": ["a.txt"]}}),
         ("content", "GET", "/api/models/{}/commits/main", dict),
         ("content", "GET", "/api/models/{}/refs", dict),
+        ("content", "GET", "/api/models/{}/likers", dict),
         ("content", "GET", "/{}/resolve/main/a.txt", dict),
         ("content", "HEAD", "/{}/resolve/main/a.txt", dict),
         ("content", "GET", "/{}/resolve/main/w.bin", dict),
@@ -261,6 +262,101 @@ def test_open_routes(hub, people, caller):
     hub.head("/api/telemetry/x", people[caller]).expect(200)
 
 
+# ---------------------------------------------------------------- in one's own name
+
+# Through these one may act in one's own name; a token for single things or for reading may only look.
+ONESELF = {"outsider", "reader", "contributor", "writer", "owner", "admin"}
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("repo", ["acme/public", "acme/private"])
+def test_likes(hub, people, place, caller, repo):
+    found = []
+    for method in ("POST", "DELETE"):
+        answer = hub.request(method, f"/api/models/{repo}/like", people[caller])
+        want = expected(caller, "content", repo.endswith("private"))
+        if want is OK and caller not in ONESELF:
+            want = (401 if caller == "nobody" else 403), None
+        found += judge(answer, want, f"{method} like of {repo}")
+    assert not found, f"{caller}:\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_follows(hub, people, place, caller):
+    for path in ("/api/users/alice/follow", "/api/organizations/acme/follow"):
+        for method in ("POST", "DELETE"):
+            answer = hub.request(method, path, people[caller])
+            answer.expect(200 if caller in ONESELF else 401 if caller in WRONG or caller == "nobody" else 403)
+    for path in ("/api/users/alice/followers", "/api/users/alice/following", "/api/users/alice/likes", "/api/organizations/acme/followers"):
+        hub.get(path, people[caller]).expect(401 if caller in WRONG else 200)
+
+
+# What each may do with the collections of acme: a token for a single repository, or for somebody else's, is a stranger's.
+COLLECTS = {"reader": "read", "contributor": "read", "writer": "write", "owner": "write", "owner-reads": "read", "scoped-read": "read",
+            "admin": "write"}
+
+
+@pytest.fixture(scope="module")
+def collected(hub, people, place):
+    """Two collections of acme's."""
+    slugs = {}
+    for title in ("open", "closed"):
+        body = {"title": title, "namespace": "acme", "private": title == "closed"}
+        slugs[title] = hub.post("/api/collections", OWNER, json=body).expect(200).json()["slug"]
+    return slugs
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("title", ["open", "closed"])
+def test_collections(hub, people, collected, caller, title):
+    path = f"/api/collections/{collected[title]}"
+    may = COLLECTS.get(caller)
+    paper = {"item": {"id": "2311.12983", "type": "paper"}}
+
+    def item():
+        """The paper's id in the collection, put there by the owner."""
+        hub.post(f"{path}/items", OWNER, json=paper).expect(200, 409)
+        return hub.get(path, OWNER).json()["items"][0]["_id"]
+
+    def check(answer, need):
+        if caller in WRONG:
+            return answer.expect(401)
+        if may is None and title == "closed":
+            return answer.expect(404)
+        if need == "read" or may == "write":
+            return answer.expect(200)
+        return answer.expect(401 if caller == "nobody" else 403)
+
+    who = people[caller]
+    check(hub.get(path, who), "read")
+    check(hub.request("PATCH", path, who, json={"description": "x"}), "write")
+    check(hub.post(f"{path}/resource-group", who, json={"resourceGroupId": None}), "write")
+    check(hub.request("PATCH", f"{path}/items/{item()}", who, json={"note": "x"}), "write")
+    check(hub.request("DELETE", f"{path}/items/{item()}", who), "write")
+    for one in hub.get(path, OWNER).json()["items"]:
+        hub.request("DELETE", f"{path}/items/{one['_id']}", OWNER).expect(200)
+    check(hub.post(f"{path}/items", who, json=paper), "write")
+    for method in ("POST", "DELETE"):
+        answer = hub.request(method, f"{path}/upvote", who)
+        if check(answer, "read" if caller in ONESELF else "never").status == 200:
+            assert caller in ONESELF or may == "write"
+    found = {c["slug"] for c in hub.get("/api/collections?owner=acme", who).json()} if caller not in WRONG else set()
+    sees = may is not None and not caller.startswith("scoped")
+    assert caller in WRONG or (collected["closed"] in found) == sees
+    doomed = hub.post("/api/collections", OWNER, json={"title": f"doomed {title} {caller}", "namespace": "acme", "private": title == "closed"})
+    check(hub.request("DELETE", f"/api/collections/{doomed.json()['slug']}", who), "write")
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_making_collections(hub, people, caller):
+    answer = hub.post("/api/collections", people[caller], json={"title": f"by {caller}", "namespace": "acme"})
+    if caller in WRONG or caller == "nobody":
+        answer.expect(401)
+    else:
+        answer.expect(200 if COLLECTS.get(caller) == "write" else 403)
+    hub.get("/api/collections", people[caller]).expect(401 if caller in WRONG else 200)
+
+
 # ---------------------------------------------------------------- the store
 
 
@@ -331,7 +427,7 @@ def test_every_operation_is_judged(hub):
     rows = [line.split("\t") for line in Path(__file__).with_name("authz.txt").read_text().splitlines() if line and line[0] != "#"]
     known = {row[0] for row in rows}
     assert len(known) == len(rows), "an operation is there twice"
-    classes = {"static", "open", "signed-in", "create", "read", "content", "write", "admin", "cas-read", "cas-write", "signed"}
+    classes = {"self", "collection", "collection-write", "collect", "static", "open", "signed-in", "create", "read", "content", "write", "admin", "cas-read", "cas-write", "signed"}
     assert {row[1] for row in rows} <= classes, {row[1] for row in rows} - classes
     have = {f"{method.upper()} {path}" for path, item in hub.get("/api/openapi.json").json()["paths"].items() for method in item
             if method in ("get", "head", "post", "put", "patch", "delete")}

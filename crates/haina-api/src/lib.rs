@@ -40,6 +40,7 @@ pub use trace::finish;
         (name = "repositories", description = "Making, finding, describing, deleting"),
         (name = "files", description = "Folders and files at a revision"),
         (name = "commits", description = "History"),
+        (name = "community", description = "Likes, follows, collections, webhooks"),
         (name = "git", description = "Git's own protocol"),
         (name = "content", description = "Large files: the Xet protocol"),
         (name = "lfs", description = "Large files: Git LFS"),

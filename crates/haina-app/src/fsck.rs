@@ -47,6 +47,13 @@ impl App {
             tally.repos += ids.len() as u64;
             progress(&format!("history: {} repositories, {} objects", tally.repos, tally.objects));
         }
+        let wrong = {
+            let mut s = self.db().read().await?;
+            haina_db::social::wrong_likes(&mut s, STEP).await?
+        };
+        report.findings.extend(
+            wrong.iter().map(|(repo, likes)| format!("repository {repo}: {likes} is not how many people like it")),
+        );
         let content = self.check_content(deep, progress).await?;
         report.findings.extend(content.list.iter().map(|f| {
             let repos: Vec<String> = f.repos.iter().map(i64::to_string).collect();

@@ -10,6 +10,11 @@ use haina_types::{Action, Code, Error, OrgRole, RepoKind, RepoPath, Result, Slug
 
 use crate::App;
 
+mod community;
+
+pub(crate) use community::collection_not_found;
+pub use community::{CollectAccess, CollectionRead, CollectionWrite, SelfAccess};
+
 /// The token through which somebody asks.
 #[derive(Debug, Clone)]
 pub struct TokenInfo {

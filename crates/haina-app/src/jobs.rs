@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::{App, content};
+use crate::{App, content, social};
 
 /// How often the queue is looked at when nothing is known to be in it.
 const IDLE: Duration = Duration::from_millis(500);
@@ -26,7 +26,7 @@ const FINISHED_SECONDS: i64 = 7 * 86_400;
 const JOB_TIMEOUT: Duration = Duration::from_secs(14 * 60);
 
 /// One worker for each: reading a file of a terabyte must not keep a card from being read.
-const KINDS: &[&str] = &["repo.facts", content::VERIFY_JOB];
+const KINDS: &[&str] = &["repo.facts", content::VERIFY_JOB, social::TRENDING_JOB];
 
 /// The workers of this process.
 pub struct Jobs {
@@ -79,6 +79,7 @@ impl App {
                 let of = OfFile::deserialize(&job.payload).map_err(Error::internal)?;
                 self.verify_claim(&of.file).await
             }
+            social::TRENDING_JOB => self.refresh_trending().await.map(drop),
             other => Err(Error::internal(format!("no worker knows jobs of kind '{other}'"))),
         }
     }
@@ -166,6 +167,7 @@ impl App {
     async fn tidy_once(&self) -> Result<()> {
         self.expire_uploads().await?;
         self.expire_lfs_parts().await?;
+        self.queue_trending().await?;
         let now = self.now();
         let mut tx = self.db().begin().await?;
         jobs::delete_finished(&mut tx, now.plus_seconds(-FINISHED_SECONDS)).await?;

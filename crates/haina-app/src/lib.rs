@@ -3,6 +3,7 @@
 //! Everything starts at [`App`]. Doors turn a request into a [`Caller`], ask [`gate`] for an access value, and hand
 //! that to one use case. Only the gate can make access values, so nothing reads or writes a repository without one.
 
+pub mod collections;
 pub mod content;
 mod downloads;
 pub mod files;
@@ -14,6 +15,7 @@ mod jobs;
 pub mod lfs;
 pub mod people;
 pub mod repos;
+pub mod social;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,12 +1,13 @@
 //! Whether every statement of this crate means something to the database that is open.
 
 use crate::sql::Sql;
-use crate::{Db, Result, content, git, jobs, ledger, lfs, meta, people, repos};
+use crate::{Db, Result, collections, content, git, jobs, ledger, lfs, meta, people, repos, social};
 
 impl Db {
     /// Prepares every statement; how many there are. For tests, and for `fsck` after a migration by hand.
     pub async fn check_statements(&self) -> Result<usize> {
         let modules = [
+            collections::STATEMENTS,
             content::STATEMENTS,
             git::STATEMENTS,
             jobs::STATEMENTS,
@@ -15,9 +16,14 @@ impl Db {
             meta::STATEMENTS,
             people::STATEMENTS,
             repos::STATEMENTS,
+            social::STATEMENTS,
         ];
         let mut s = self.read().await?;
-        let built: Vec<Sql> = ledger::list_shapes().into_iter().chain(repos::list_shapes(s.is_postgres())).collect();
+        let postgres = s.is_postgres();
+        let mut built: Vec<Sql> = ledger::list_shapes();
+        built.extend(repos::list_shapes(postgres));
+        built.extend(collections::list_shapes(postgres));
+        built.extend(social::list_shapes(postgres));
         let mut count = 0;
         for sql in modules.into_iter().flatten().copied().chain(&built) {
             s.prepare(sql).await?;

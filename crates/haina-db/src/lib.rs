@@ -10,6 +10,7 @@
 //! Why there are two drivers and no `sqlx`: `docs/decisions/0002-database-drivers.md`.
 
 mod check;
+pub mod collections;
 pub mod content;
 mod db;
 mod error;
@@ -22,6 +23,7 @@ mod migrate;
 pub mod people;
 mod postgres;
 pub mod repos;
+pub mod social;
 mod sql;
 mod sqlite;
 

@@ -20,7 +20,9 @@ macro_rules! repo_columns {
         )
     };
 }
-const REPO_COLUMNS: usize = 20;
+pub(crate) use repo_columns;
+/// How many they are.
+pub(crate) const REPO_COLUMNS: usize = 20;
 /// Most rows of one page.
 pub const PAGE_MAX: usize = 1000;
 
@@ -157,7 +159,7 @@ impl Repo {
         RepoPath { namespace: self.namespace.name.clone(), name: self.name.clone() }
     }
 
-    fn from_row(row: &Row) -> Result<Self> {
+    pub(crate) fn from_row(row: &Row) -> Result<Self> {
         Ok(Self {
             id: row.int(0)?,
             public_id: row.string(1)?,
@@ -540,24 +542,28 @@ pub struct Page {
 }
 
 /// Conditions and their parameters, in step.
-struct Conditions<'a> {
-    text: String,
-    params: Vec<Value<'a>>,
-    postgres: bool,
+pub(crate) struct Conditions<'a> {
+    pub(crate) text: String,
+    pub(crate) params: Vec<Value<'a>>,
+    pub(crate) postgres: bool,
 }
 
 impl<'a> Conditions<'a> {
-    fn bind(&mut self, value: impl Into<Value<'a>>) -> String {
+    pub(crate) fn new(postgres: bool) -> Self {
+        Self { text: String::new(), params: Vec::new(), postgres }
+    }
+
+    pub(crate) fn bind(&mut self, value: impl Into<Value<'a>>) -> String {
         self.params.push(value.into());
         format!("${}", self.params.len())
     }
 
-    fn and(&mut self, condition: &str) {
+    pub(crate) fn and(&mut self, condition: &str) {
         self.text.push_str(if self.text.is_empty() { " where " } else { " and " });
         self.text.push_str(condition);
     }
 
-    fn any_of(&mut self, column: &str, ids: &'a [i64]) -> String {
+    pub(crate) fn any_of(&mut self, column: &str, ids: &'a [i64]) -> String {
         let p = self.bind(Value::Ints(ids));
         if self.postgres {
             format!("{column} = any({p})")
@@ -566,7 +572,7 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    fn viewer(&mut self, viewer: &'a Viewer) {
+    pub(crate) fn viewer(&mut self, viewer: &'a Viewer) {
         match viewer {
             Viewer::Everyone => self.and("r.visibility = 'public'"),
             Viewer::All => {}
@@ -579,7 +585,7 @@ impl<'a> Conditions<'a> {
 }
 
 /// The substring pattern of a word: `!` takes the meaning from `%`, `_` and itself.
-fn pattern(word: &str) -> String {
+pub(crate) fn pattern(word: &str) -> String {
     let mut out = String::from("%");
     for c in word.chars() {
         if matches!(c, '%' | '_' | '!') {

@@ -1,11 +1,14 @@
 //! The Hub's JSON doors. Each handler parses, passes the gate, calls one use case and renders.
 
+mod collections;
 mod commit;
 mod create;
 mod delete;
 mod info;
+mod likes;
 mod list;
 mod log;
+mod people;
 mod refs;
 mod render;
 pub(crate) mod resolve;
@@ -15,7 +18,7 @@ mod validate;
 mod whoami;
 mod xet_token;
 
-use axum::routing::get;
+use axum::routing::{get, post};
 use haina_app::App;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -42,11 +45,26 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(refs::create_tag, refs::delete_tag))
         .routes(routes!(xet_token::read))
         .routes(routes!(xet_token::write))
+        .routes(routes!(likes::like, likes::unlike))
+        .routes(routes!(likes::likers))
+        .routes(routes!(likes::liked))
+        .routes(routes!(people::user_followers))
+        .routes(routes!(people::organization_followers))
+        .routes(routes!(people::following))
+        .routes(routes!(people::follow_user, people::unfollow_user))
+        .routes(routes!(people::follow_organization, people::unfollow_organization))
+        .routes(routes!(collections::list, collections::create))
+        .routes(routes!(collections::get, collections::update, collections::delete))
+        .routes(routes!(collections::resource_group))
+        .routes(routes!(collections::upvote, collections::withdraw_upvote))
+        .routes(routes!(collections::add_item))
+        .routes(routes!(collections::update_item, collections::delete_item))
         .routes(routes!(validate::validate))
         .routes(routes!(telemetry::telemetry))
         .routes(routes!(telemetry::agent_harnesses))
         .routes(routes!(telemetry::health))
         .route("/api/{kind}/{namespace}", get(info::one_segment))
+        .route("/api/{kind}/{namespace}/{repo}", post(likes::of_one_segment).delete(likes::of_one_segment))
         .route("/api/{kind}/{namespace}/{repo}/tree/{rev}", get(tree::tree))
         .route("/api/{kind}/{namespace}/{repo}/tree/{rev}/", get(tree::tree))
         .route("/api/{kind}/{namespace}/{repo}/tree/{rev}/{*path}", get(tree::tree));

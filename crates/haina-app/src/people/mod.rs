@@ -8,6 +8,7 @@ mod sessions;
 mod tokens;
 
 pub use accounts::{NewUser, SignUp, Signup};
+pub use haina_db::people::Namespace;
 pub use orgs::NewOrg;
 pub use profile::{Identity, Membership, Profile};
 pub use sessions::NewSession;

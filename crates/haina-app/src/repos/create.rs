@@ -154,7 +154,7 @@ impl App {
     }
 
     /// 24 hexadecimal digits, as clients know object ids.
-    fn public_id(&self) -> String {
+    pub(crate) fn public_id(&self) -> String {
         use std::fmt::Write;
         self.rng().array::<12>().iter().fold(String::new(), |mut text, byte| {
             write!(text, "{byte:02x}").expect("because writing to a string cannot fail");

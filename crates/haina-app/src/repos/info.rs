@@ -35,7 +35,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    pub(super) fn from_rows(card: Option<repos::Card>, tags: Vec<String>) -> Self {
+    pub(crate) fn from_rows(card: Option<repos::Card>, tags: Vec<String>) -> Self {
         let Some(card) = card else { return Self { tags, ..Self::default() } };
         let parse = |text: Option<String>| text.and_then(|t| serde_json::from_str(&t).ok());
         Self {

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
+mod collections;
 mod commits;
 mod gate;
 mod git;
 mod hub;
 mod people;
 mod refs;
+mod social;
 mod trees;
