@@ -16,6 +16,7 @@ pub mod lfs;
 pub mod people;
 pub mod repos;
 pub mod social;
+mod words;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -23,6 +23,7 @@ mod migrate;
 pub mod people;
 mod postgres;
 pub mod repos;
+pub mod search;
 pub mod social;
 mod sql;
 mod sqlite;

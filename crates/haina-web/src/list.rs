@@ -158,7 +158,7 @@ async fn get(kind: RepoKind, app: App, visit: Visit, query: Query) -> Answer {
             visit.caller(),
             ListQuery {
                 kinds: vec![kind],
-                search: search.split_whitespace().take(TAGS_MAX).map(str::to_owned).collect(),
+                query: search.clone(),
                 author: Some(author.clone()).filter(|a| !a.is_empty()),
                 tags: tags.clone(),
                 sort: sort.into(),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use haina_db::{git, jobs, repos};
+use haina_db::{git, repos};
 use haina_git::{Commit, Edit, EditError, LfsPointer, Mode, ObjectKind, Signature, deflate, object_id};
 use haina_types::{Code, Error, FilePath, Oid, PathError, RefName, Result, Revision, Sha256, Visibility};
 use serde_json::json;
@@ -444,17 +444,7 @@ impl App {
         self.append(tx, actor, event, Some(repo.id), Some(repo.namespace.id), data).await?;
         if *name == RefName::main() {
             // Done at once by whoever moved the branch; the job is for a crash in between.
-            let payload = json!({"repo": repo.id});
-            let key = format!("repo:{}", repo.id);
-            let job = jobs::NewJob {
-                kind: "repo.facts",
-                payload: &payload,
-                dedup_key: Some(&key),
-                run_at: now.plus_seconds(30),
-                attempts_max: 10,
-                created_at: now,
-            };
-            jobs::enqueue(tx, &job).await?;
+            crate::repos::enqueue_facts(tx, repo.id, now.plus_seconds(30)).await?;
         }
         Ok(true)
     }

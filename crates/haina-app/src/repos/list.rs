@@ -4,12 +4,14 @@ use haina_db::repos::{self, RepoFilter};
 use haina_types::{Error, RepoKind, Result};
 
 use super::info::Facts;
-use crate::{App, Caller, Page};
+use crate::{App, Caller, Page, words};
 
 /// Repositories of one page when the caller names no number, and at most.
 const PAGE_MAX: usize = 1000;
 /// Most search words and tags of one query.
 const TERMS_MAX: usize = 32;
+/// Characters of what is looked for.
+const QUERY_CHARS_MAX: usize = 256;
 
 pub use haina_db::repos::Sort as ListSort;
 
@@ -20,12 +22,18 @@ pub struct ListQuery {
     pub kinds: Vec<RepoKind>,
     /// Parts of the id, all of which must occur.
     pub search: Vec<String>,
+    /// Words of names, cards and tags as a person types them, all of which must occur; a part of the id will do too.
+    pub query: String,
     /// The namespace.
     pub author: Option<String>,
     /// Tags, all of which must be there.
     pub tags: Vec<String>,
     /// The task.
     pub pipeline_tag: Option<String>,
+    /// Whether content is gated.
+    pub gated: Option<bool>,
+    /// The fewest and the most parameters of the weights.
+    pub parameters: (Option<u64>, Option<u64>),
     /// The order, always descending.
     pub sort: ListSort,
     /// Most repositories on the page.
@@ -51,6 +59,19 @@ impl App {
         if query.search.len() + query.tags.len() > TERMS_MAX {
             return Err(Error::invalid(format!("A query has at most {TERMS_MAX} words and tags.")));
         }
+        let asked = query.search.iter().map(|w| w.chars().count()).sum::<usize>() + query.query.chars().count();
+        if asked > QUERY_CHARS_MAX {
+            return Err(Error::invalid(format!("A search has at most {QUERY_CHARS_MAX} characters.")));
+        }
+        // No id has letters beyond ASCII: whoever looks for them means words.
+        let mut search = query.search;
+        let mut terms = Vec::new();
+        if !query.query.is_empty() || search.iter().any(|part| !part.is_ascii()) {
+            search.push(query.query);
+            let text = search.join(" ");
+            terms = words::query(&text);
+            search = text.split_whitespace().map(str::to_owned).collect();
+        }
         let limit = query.limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
         let after = match &query.cursor {
             None => None,
@@ -61,10 +82,13 @@ impl App {
         };
         let filter = RepoFilter {
             kinds: query.kinds,
-            search: query.search.iter().map(|w| w.to_lowercase()).filter(|w| !w.is_empty()).collect(),
+            search: search.iter().map(|w| w.to_lowercase()).filter(|w| !w.is_empty()).collect(),
+            words: terms,
             author: query.author.map(|a| a.to_ascii_lowercase()),
             tags: query.tags,
             pipeline_tag: query.pipeline_tag,
+            gated: query.gated,
+            parameters: query.parameters,
             viewer: self.viewer(caller).await?,
             sort: query.sort,
             limit,

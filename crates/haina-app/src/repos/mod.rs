@@ -7,6 +7,8 @@ mod facts;
 mod info;
 mod list;
 
+pub(crate) use facts::enqueue_facts;
+
 pub use create::{CreatedRepo, NewRepo};
 pub use haina_db::repos::Repo;
 pub use info::{Facts, RepoInfo};
