@@ -640,6 +640,8 @@ struct Search {
     name: Option<String>,
     /// For the index of words.
     words: Option<String>,
+    /// So many have them that each row is looked up as the list comes to it.
+    each: bool,
 }
 
 impl Search {
@@ -651,7 +653,28 @@ impl Search {
         let name = if indexed { search::expression(&terms, postgres) } else { None };
         // Either will do: what only the index can say is enough. If not, it only narrows down.
         let patterns = if words.is_some() { Vec::new() } else { parts.iter().map(|w| pattern(w)).collect() };
-        Self { patterns, name, words }
+        Self { patterns, name, words, each: false }
+    }
+
+    /// Looks how many repositories the indices on SQLite find, up to `few`; whether it is fewer.
+    async fn probe(&mut self, s: &mut Session, few: usize) -> Result<bool> {
+        let mut count = 0;
+        if let Some(name) = &self.name {
+            let found = s.one(&search::PROBE_NAME, &values![name, few]).await?.size(0)?;
+            if found == 0 && self.words.is_some() {
+                self.name = None;
+            }
+            count += found;
+        }
+        if let Some(words) = &self.words {
+            // One in eight: then a page is full before many rows were looked up, and finding them all would take long.
+            let many = s.one(&search::LAST_REPO, &[]).await?.size(0)? / 8;
+            let most = (few as u64).max(many);
+            let found = s.one(&search::PROBE_TEXT, &values![words, most]).await?.size(0)?;
+            self.each = found >= most;
+            count += found;
+        }
+        Ok((self.name.is_some() || self.words.is_some()) && count < few as u64)
     }
 
     /// The ids that the indices find, as a query; `None` if they are not asked.
@@ -660,14 +683,17 @@ impl Search {
         for (table, column, query) in [("repo_name", "grams", &self.name), ("repo_text", "words", &self.words)] {
             if let Some(query) = query {
                 let p = c.bind(query);
-                all.push(if c.postgres {
+                all.push(if self.each {
+                    format!("exists (select 1 from {table} where {table} match {p} and rowid = r.id)")
+                } else if c.postgres {
                     format!("select repo_id as id from {table} where {column} @@ {p}::text::tsquery")
                 } else {
                     format!("select rowid as id from {table} where {table} match {p}")
                 });
             }
         }
-        (!all.is_empty()).then(|| all.join(" union "))
+        let joint = if self.each { " or " } else { " union " };
+        (!all.is_empty()).then(|| all.join(joint))
     }
 }
 
@@ -675,7 +701,7 @@ impl Search {
 const FEW: usize = 4000;
 
 /// Where a list on SQLite should start.
-async fn choose_start(s: &mut Session, filter: &RepoFilter, search: &Search) -> Result<Start> {
+async fn choose_start(s: &mut Session, filter: &RepoFilter, search: &mut Search) -> Result<Start> {
     let mut candidates: Vec<(Start, &Sql, &str)> = Vec::new();
     candidates.extend(filter.author.as_deref().map(|a| (Start::Author, &PROBE_AUTHOR, a)));
     candidates.extend(filter.tags.iter().enumerate().map(|(i, t)| (Start::Tag(i), &PROBE_TAG, t.as_str())));
@@ -690,16 +716,7 @@ async fn choose_start(s: &mut Session, filter: &RepoFilter, search: &Search) -> 
             best = (count, start);
         }
     }
-    let mut count = 0;
-    for (probe, query) in [(&search::PROBE_NAME, &search.name), (&search::PROBE_TEXT, &search.words)] {
-        if let Some(query) = query
-            && count < best.0
-        {
-            let found = s.one(probe, &values![query, best.0]).await?.int(0)?;
-            count += usize::try_from(found).unwrap_or(usize::MAX);
-        }
-    }
-    if (search.name.is_some() || search.words.is_some()) && count < best.0 {
+    if search.probe(s, best.0).await? {
         best.1 = Start::Found;
     }
     Ok(best.1)
@@ -741,7 +758,7 @@ fn list_statement<'a>(
         && start != Start::Found
         && (postgres || search.words.is_some())
     {
-        c.and(&format!("r.id in ({found})"));
+        c.and(&if search.each { format!("({found})") } else { format!("r.id in ({found})") });
     }
     for pattern in &search.patterns {
         let p = c.bind(pattern);
@@ -800,8 +817,8 @@ fn list_statement<'a>(
 
 /// A page of repositories, each with its main branch, card and tags.
 pub async fn list_repos(s: &mut Session, filter: &RepoFilter) -> Result<Page> {
-    let search = Search::new(filter, s.is_postgres());
-    let start = if s.is_postgres() { Start::Order } else { choose_start(s, filter, &search).await? };
+    let mut search = Search::new(filter, s.is_postgres());
+    let start = if s.is_postgres() { Start::Order } else { choose_start(s, filter, &mut search).await? };
     // Kind by kind, because the indices of the orders begin with the kind; then merged.
     let kinds = if filter.kinds.is_empty() { &RepoKind::ALL[..] } else { &filter.kinds };
     let mut repos = Vec::new();
@@ -895,10 +912,15 @@ pub(crate) fn list_shapes(postgres: bool) -> Vec<Sql> {
             let found = start == Start::Found;
             let filter = RepoFilter {
                 search: if on(4) || found { vec!["abcd".to_owned(), "b".to_owned()] } else { Vec::new() },
-                words: if on(1) && found { vec![Term::Prefix("c".to_owned())] } else { Vec::new() },
+                words: if on(1) && (found || start == Start::Order) {
+                    vec![Term::Prefix("c".to_owned())]
+                } else {
+                    Vec::new()
+                },
                 ..filter
             };
-            let search = Search::new(&filter, postgres);
+            let mut search = Search::new(&filter, postgres);
+            search.each = on(0) && start == Start::Order && !postgres;
             out.push(list_statement(&filter, RepoKind::Model, &search, start, postgres).0);
         }
     }

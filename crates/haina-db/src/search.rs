@@ -34,6 +34,7 @@ statements! {
         "select r.id from repo r left join repo_text_state t on t.repo_id = r.id
          where r.id > $1 and (t.version is null or t.version <> $2) order by r.id limit $3"
     );
+    LAST_REPO = point("select coalesce(max(id), 0) from repo");
     /// How many repositories a query finds, as far as counting is worth it.
     PROBE_NAME = pair(
         "select count(*) from (select 1 from repo_name where repo_name match $1 limit $2) x",

@@ -16,6 +16,7 @@ on_both!(
     cards_and_tags,
     filters,
     found_by_parts_of_names_and_by_words,
+    words_that_many_have,
     what_a_viewer_sees,
     pages_join_up_while_rows_arrive,
     downloads,
@@ -222,6 +223,40 @@ async fn found_by_parts_of_names_and_by_words(hub: Hub) {
     assert_eq!(names(&repos::list_repos(&mut s, &everything).await.unwrap()), [""; 0]);
     hub.repo(bob, "secret").await;
     assert_eq!(names(&repos::list_repos(&mut s, &everything).await.unwrap()), ["secret"]);
+}
+
+async fn words_that_many_have(hub: Hub) {
+    let ada = hub.user("ada").await;
+    let mut tx = hub.db.begin().await.unwrap();
+    for i in 0..4100 {
+        let id = insert_repo(&mut tx, ada, RepoKind::Model, &format!("m-{i}"), Visibility::Public).await.unwrap();
+        let words: &[&str] = if i % 50 == 0 { &["common", "seldom"] } else { &["common"] };
+        search::put_text(&mut tx, id, words, 1).await.unwrap();
+    }
+    let secret = insert_repo(&mut tx, ada, RepoKind::Model, "secret", Visibility::Private).await.unwrap();
+    search::put_text(&mut tx, secret, &["common"], 1).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut s = hub.db.read().await.unwrap();
+    let whole = |word: &str| Term::Whole(word.to_owned());
+    let all = RepoFilter { sort: Sort::Created, limit: 1000, ..RepoFilter::default() };
+    let mut filter = RepoFilter { words: vec![whole("common")], ..all.clone() };
+    let mut found = BTreeSet::new();
+    loop {
+        let page = repos::list_repos(&mut s, &filter).await.unwrap();
+        found.extend(page.items.iter().map(|l| l.repo.id));
+        let Some(next) = page.next else { break };
+        filter.after = Some(next);
+    }
+    assert_eq!(found.len(), 4100);
+    let few = RepoFilter { words: vec![whole("common"), whole("seldom")], ..all.clone() };
+    assert_eq!(repos::list_repos(&mut s, &few).await.unwrap().items.len(), 82);
+    // Either all that have the word, or the one of that name.
+    let one = RepoFilter { search: vec!["m-4099".into()], words: vec![whole("common")], limit: 1, ..all.clone() };
+    assert_eq!(names(&repos::list_repos(&mut s, &one).await.unwrap()), ["m-4099"]);
+    let none = RepoFilter { words: vec![whole("common"), whole("none")], ..all.clone() };
+    assert_eq!(names(&repos::list_repos(&mut s, &none).await.unwrap()), [""; 0]);
+    let tagged = RepoFilter { words: vec![whole("common")], tags: vec!["none".into()], ..all };
+    assert_eq!(names(&repos::list_repos(&mut s, &tagged).await.unwrap()), [""; 0]);
 }
 
 async fn filters(hub: Hub) {
