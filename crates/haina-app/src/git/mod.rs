@@ -8,6 +8,7 @@ mod export;
 mod feed;
 mod fetch;
 mod graph;
+mod import;
 mod push;
 mod refs;
 mod select;
@@ -23,6 +24,7 @@ pub use export::Exported;
 pub use fetch::FETCH_BYTES_MAX;
 pub use haina_git::wire::{Service, Version};
 use haina_types::Oid;
+pub use import::{GitImport, GitImported};
 use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 

@@ -37,7 +37,7 @@ const COMMANDS_MAX: usize = 5000;
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Why a push is not taken.
-enum Refusal {
+pub(super) enum Refusal {
     /// The pack is broken.
     Pack(String),
     /// The pack is whole, and must not be part of this repository: one word for each reference, and what to do.
@@ -94,16 +94,16 @@ impl From<WalkError> for Refusal {
 }
 
 /// A command whose reference may be moved by a push.
-struct Move {
+pub(super) struct Move {
     /// Its place among the commands.
-    at: usize,
-    name: RefName,
-    old: Option<Oid>,
-    new: Option<Oid>,
+    pub(super) at: usize,
+    pub(super) name: RefName,
+    pub(super) old: Option<Oid>,
+    pub(super) new: Option<Oid>,
 }
 
 /// Whether, and how, a push may move this reference.
-fn rule(command: &PushCommand) -> Result<RefName, String> {
+pub(super) fn rule(command: &PushCommand) -> Result<RefName, String> {
     let name = command.name.as_str();
     let parsed = if let Some(branch) = name.strip_prefix("refs/heads/") {
         RefName::branch(branch).ok()
@@ -245,20 +245,14 @@ impl App {
             }))
             .await;
         let (pack, walk) = made.map_err(Error::internal)??;
-        let push = Push { app: self, access, request, pack: Arc::new(pack), walk: Arc::new(walk) };
+        let push = Push { app: self, access, request, pack: Arc::new(pack), walk: Arc::new(walk), door: "git" };
         push.check_sizes().await?;
         let bases = push.check_links().await?;
         push.check_tips(&moves, refused).await?;
         if stop_atomic(request, refused) {
             return Ok(());
         }
-        let files = push.check_pointers().await?;
-        moves.retain(|m| refused[m.at].is_none());
-        if moves.is_empty() {
-            return Ok(());
-        }
-        let written = push.write(feed).await?;
-        push.record(&moves, &bases, &files, written, refused, feed).await
+        push.take(moves, refused, bases, feed).await
     }
 }
 
@@ -273,7 +267,7 @@ fn stop_atomic(request: &PushRequest, refused: &mut [Option<String>]) -> bool {
     stop
 }
 
-fn mebibytes(bytes: u64) -> String {
+pub(super) fn mebibytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
@@ -284,17 +278,36 @@ struct Files {
 }
 
 /// A push that was read.
-struct Push<'a> {
-    app: &'a App,
-    access: &'a WriteAccess,
-    request: &'a PushRequest,
-    pack: Arc<Pack>,
-    walk: Arc<Walk>,
+pub(super) struct Push<'a> {
+    pub(super) app: &'a App,
+    pub(super) access: &'a WriteAccess,
+    pub(super) request: &'a PushRequest,
+    pub(super) pack: Arc<Pack>,
+    pub(super) walk: Arc<Walk>,
+    /// Which way it came, for the ledger.
+    pub(super) door: &'static str,
 }
 
 impl Push<'_> {
     fn repo(&self) -> i64 {
         self.access.repo().id
+    }
+
+    /// Takes what is left of it after all that is checked without its large files.
+    pub(super) async fn take(
+        &self,
+        mut moves: Vec<Move>,
+        refused: &mut [Option<String>],
+        bases: HashMap<Oid, i64>,
+        feed: &mut Feed,
+    ) -> Result<(), Refusal> {
+        let files = self.check_pointers().await?;
+        moves.retain(|m| refused[m.at].is_none());
+        if moves.is_empty() {
+            return Ok(());
+        }
+        let written = self.write(feed).await?;
+        self.record(&moves, &bases, &files, written, refused, feed).await
     }
 
     async fn paths_of(&self, blobs: HashSet<Oid>) -> Result<Vec<(String, Oid)>, Refusal> {
@@ -578,7 +591,7 @@ impl Push<'_> {
             (None, Some(_)) if !is_branch => "ref.create",
             _ => "repo.push",
         };
-        let data = json!({"door": "git", "commits": commits});
+        let data = json!({"door": self.door, "commits": commits});
         let change = RefChange { name: &wanted.name, old: wanted.old, new: wanted.new, event, data };
         match self.app.move_ref(tx, self.access, change).await {
             Ok(true) => Ok(Ok(Moved::Yes)),

@@ -144,11 +144,12 @@ pub(super) fn receive(body: BodyReader, folder: &Path, limits: PackLimits) -> Re
     Ok(Some(Received { request, pack: Some(pack) }))
 }
 
-fn receive_pack(body: BodyReader, folder: &Path, limits: PackLimits) -> Result<Scanned, PackError> {
+/// Reads a pack into a spool. Blocks.
+pub(super) fn receive_pack(from: impl Read, folder: &Path, limits: PackLimits) -> Result<Scanned, PackError> {
     let file = tempfile::tempfile_in(folder).map_err(PackError::Io)?;
     let mut looked = Looked::default();
     let spool = BufWriter::with_capacity(256 << 10, &file);
-    let entries = scan(body, spool, &limits, |kind, oid, raw| looked.look(kind, oid, raw))?;
+    let entries = scan(from, spool, &limits, |kind, oid, raw| looked.look(kind, oid, raw))?;
     Ok(Scanned { file, entries, looked, limits })
 }
 
