@@ -8,6 +8,8 @@ mod export;
 mod feed;
 mod fetch;
 mod graph;
+mod import;
+mod locked;
 mod push;
 mod refs;
 mod select;
@@ -23,6 +25,7 @@ pub use export::Exported;
 pub use fetch::FETCH_BYTES_MAX;
 pub use haina_git::wire::{Service, Version};
 use haina_types::Oid;
+pub use import::{GitImport, GitImported};
 use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 

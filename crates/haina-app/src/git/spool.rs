@@ -9,7 +9,7 @@ use std::path::Path;
 use bytes::Bytes;
 use haina_db::git;
 use haina_git::wire::{
-    EntryKind, PackEntry, PackError, PackLimits, PktReader, PushRequest, Unpack, WireError, check_tree, read_push,
+    EntryKind, PackEntry, PackError, PackLimits, PktReader, PushError, PushRequest, Unpack, check_tree, read_push,
     resolve, scan,
 };
 use haina_git::{Commit, LfsPointer, ObjectKind, Tag, Tree};
@@ -134,7 +134,7 @@ pub(super) struct Scanned {
 }
 
 /// Reads a push from the line; `None` if it is empty. Blocks.
-pub(super) fn receive(body: BodyReader, folder: &Path, limits: PackLimits) -> Result<Option<Received>, WireError> {
+pub(super) fn receive(body: BodyReader, folder: &Path, limits: PackLimits) -> Result<Option<Received>, PushError> {
     let mut packets = PktReader::new(body);
     let Some(request) = read_push(&mut packets)? else { return Ok(None) };
     if !request.has_pack() {
@@ -144,11 +144,12 @@ pub(super) fn receive(body: BodyReader, folder: &Path, limits: PackLimits) -> Re
     Ok(Some(Received { request, pack: Some(pack) }))
 }
 
-fn receive_pack(body: BodyReader, folder: &Path, limits: PackLimits) -> Result<Scanned, PackError> {
+/// Reads a pack into a spool. Blocks.
+pub(super) fn receive_pack(from: impl Read, folder: &Path, limits: PackLimits) -> Result<Scanned, PackError> {
     let file = tempfile::tempfile_in(folder).map_err(PackError::Io)?;
     let mut looked = Looked::default();
     let spool = BufWriter::with_capacity(256 << 10, &file);
-    let entries = scan(body, spool, &limits, |kind, oid, raw| looked.look(kind, oid, raw))?;
+    let entries = scan(from, spool, &limits, |kind, oid, raw| looked.look(kind, oid, raw))?;
     Ok(Scanned { file, entries, looked, limits })
 }
 

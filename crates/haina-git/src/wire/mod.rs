@@ -4,9 +4,11 @@
 //! The words are those of git's own `gitprotocol-v2`, `gitprotocol-pack` and `gitformat-pack`.
 
 mod advert;
+mod bundle;
 mod check;
 mod delta;
 mod filter;
+mod loose;
 mod pack;
 mod pkt;
 mod receive;
@@ -14,14 +16,16 @@ mod unpack;
 mod upload;
 
 pub use advert::{AdvertisedRef, Advertisement, Service, Version, advertise, advertise_v2, list_refs};
+pub use bundle::{BundleError, BundleHead, read_bundle_head};
 pub use check::{check_gitmodules, check_tree, is_gitmodules};
 pub use delta::{DeltaError, apply_delta, delta_sizes};
 pub use filter::{Filter, FilterError};
+pub use loose::loose_as_entry;
 pub use pack::{PackHasher, PackIndex, PackWriter};
 pub use pkt::{
     BAND_BYTES_MAX, Band, Pkt, PktError, PktReader, band_to, bands_to, delim_to, error_to, flush_to, line_to, raw_to,
 };
-pub use receive::{PushCommand, PushReport, PushRequest, read_push, report};
+pub use receive::{PushCommand, PushError, PushReport, PushRequest, read_push, report};
 pub use unpack::{EntryKind, PackEntry, PackError, PackLimits, Unpack, resolve, scan};
 pub use upload::{
     Deepen, FetchRequest, LsRefs, Negotiated, Negotiation, RequestV0, RequestV2, Step, WireError, negotiate_v0,

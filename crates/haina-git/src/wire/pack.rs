@@ -32,6 +32,18 @@ impl PackHasher {
     }
 }
 
+/// What stands before the zlib stream of a whole object: its kind and inflated size.
+pub(super) fn entry_head(kind: ObjectKind, size: u64, out: &mut Vec<u8>) {
+    let mut byte = kind.number() << 4 | (size & 15) as u8;
+    let mut rest = size >> 4;
+    while rest > 0 {
+        out.push(byte | 0x80);
+        byte = (rest & 0x7f) as u8;
+        rest >>= 7;
+    }
+    out.push(byte);
+}
+
 /// Makes a pack of whole objects, whose stored streams are copied as they are.
 #[derive(Debug)]
 pub struct PackWriter {
@@ -59,14 +71,7 @@ impl PackWriter {
         assert!(self.left > 0, "because objects are counted before the pack is begun");
         self.left -= 1;
         let at = out.len();
-        let mut byte = kind.number() << 4 | (size & 15) as u8;
-        let mut rest = size >> 4;
-        while rest > 0 {
-            out.push(byte | 0x80);
-            byte = (rest & 0x7f) as u8;
-            rest >>= 7;
-        }
-        out.push(byte);
+        entry_head(kind, size, out);
         out.extend_from_slice(z);
         self.hasher.update(&out[at..]);
     }
