@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 pub use attachments::{ATTACHMENT_BYTES_MAX, Attached};
 pub use diff::{FileDiff, FileView, PullDiff};
 pub use haina_db::discussions::{Discussion, EventKind, Status};
-pub use list::{DiscussionPage, Kind, ListDiscussions, State as OpenState};
+pub use list::{DiscussionPage, Kind, ListDiscussions, PAGE_LEN, State as OpenState};
 pub use merge::Conflicts;
 pub(crate) use pulls::number_of;
 pub use thread::{Earlier, Said, Thread};
