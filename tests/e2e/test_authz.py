@@ -22,9 +22,10 @@ CALLERS = ["nobody", "bad", "revoked", "expired", "disabled", "outsider", "reade
            "scoped", "scoped-read", "scoped-elsewhere", "admin"]
 WRONG = {"bad", "revoked", "expired", "disabled"}
 # The strongest thing each may do to acme/public and acme/private that the owner made.
-KNOWN = {"reader": "content", "contributor": "content", "writer": "write", "owner": "admin", "owner-reads": "content", "scoped": "write",
+KNOWN = {"reader": "talk", "contributor": "talk", "writer": "write", "owner": "admin", "owner-reads": "content", "scoped": "write",
          "scoped-read": "content", "admin": "admin"}
-LEVELS = ["content", "write", "admin"]
+# Who may read and has a token that writes takes part: in discussions, and with pull requests.
+LEVELS = ["content", "talk", "write", "admin"]
 GIT_FETCH = {"Content-Type": "application/x-git-upload-pack-request", "Git-Protocol": "version=2"}
 GIT_PUSH = {"Content-Type": "application/x-git-receive-pack-request"}
 
@@ -36,7 +37,7 @@ def expected(caller: str, need: str, private: bool):
     have = KNOWN.get(caller)
     if have is None and private:
         return (401 if caller == "nobody" else 404), "RepoNotFound"
-    have = have or "content"
+    have = have or ("talk" if caller == "outsider" else "content")
     if LEVELS.index(have) >= LEVELS.index(need):
         return OK
     return (401 if caller == "nobody" else 403), None
@@ -107,20 +108,57 @@ def operations(hub, place, repo):
     lfs = {"Content-Type": "application/vnd.git-lfs+json"}
     sample = base64.b64encode(b"x").decode()
 
-    def batch(operation):
-        return {"json": {"operation": operation, "transfers": ["basic"], "objects": [{"oid": place["oid"], "size": place["size"]}]}, "headers": lfs}
+    def batch(operation, **more):
+        body = {"operation": operation, "transfers": ["basic"], "objects": [{"oid": place["oid"], "size": place["size"]}]}
+        return {"json": body | more, "headers": lfs}
 
     def commit():
         lines = [{"key": "header", "value": {"summary": "x"}}, wire.file(f"n{next(numbers)}.txt", "x")]
         return {"body": wire.ndjson(lines), "headers": {"Content-Type": "application/x-ndjson"}}
 
+    def thread(pull=False):
+        """The number of a discussion or draft of the owner's, and the id of its first comment."""
+        base = f"/api/models/{repo}/discussions"
+        made = hub.post(base, OWNER, json={"title": "Words", "description": "first", "pullRequest": pull})
+        if made.status != 200:
+            return 1, "0" * 24
+        num = made.json()["num"]
+        if pull:
+            hub.post(f"{base}/{num}/status", OWNER, json={"status": "open"}).expect(200)
+        return num, hub.get(f"{base}/{num}", OWNER).json()["events"][0]["id"]
+
+    (num, event), (pull, _), (other, _) = thread(), thread(True), thread(True)
+    d, files = "/api/models/{}/discussions", {"json": {"files": [{"path": "x", "size": 1, "sample": sample}]}}
+    talk = [
+        ("content", "GET", d, dict),
+        ("content", "GET", f"{d}/{num}", dict),
+        ("content", "GET", f"{d}/{pull}?diff=1", dict),
+        ("talk", "POST", d, lambda: {"json": {"title": "Mine", "description": "x"}}),
+        ("talk", "POST", d, lambda: {"json": {"title": "Mine", "description": "x", "pullRequest": True}}),
+        ("talk", "POST", f"{d}/{num}/comment", lambda: {"json": {"comment": "x"}}),
+        # What is somebody else's, only who may write changes.
+        ("write", "POST", f"{d}/{num}/title", lambda: {"json": {"title": f"Other {made}"}}),
+        ("write", "POST", f"{d}/{num}/status", lambda: {"json": {"status": "closed"}}),
+        ("write", "POST", f"{d}/{num}/comment/{event}/edit", lambda: {"json": {"content": "y"}}),
+        ("write", "POST", f"{d}/{num}/comment/{event}/hide", dict),
+        ("write", "POST", f"{d}/{pull}/merge", dict),
+        ("talk", "POST", "/api/models/{}/commit/main?create_pr=1", commit),
+        ("talk", "POST", "/api/models/{}/preupload/main?create_pr=1", lambda: files),
+        ("talk", "GET", "/api/models/{}/xet-write-token/None?create_pr=1", dict),
+        ("write", "POST", f"/api/models/{{}}/commit/refs%2Fpr%2F{other}", commit),
+        ("write", "POST", f"/api/models/{{}}/preupload/refs%2Fpr%2F{other}", lambda: files),
+        ("write", "GET", f"/api/models/{{}}/xet-write-token/refs%2Fpr%2F{other}", dict),
+    ]
+
     lfs_doors = [
         ("content", "POST", "/{}.git/info/lfs/objects/batch", lambda: batch("download")),
-        ("write", "POST", "/{}.git/info/lfs/objects/batch", lambda: batch("upload")),
+        ("talk", "POST", "/{}.git/info/lfs/objects/batch", lambda: batch("upload")),
+        ("write", "POST", "/{}.git/info/lfs/objects/batch", lambda: batch("upload", ref={"name": "refs/heads/main"})),
+        ("write", "POST", "/{}.git/info/lfs/objects/batch", lambda: batch("upload", ref={"name": f"refs/pr/{other}"})),
         ("content", "GET", "/{}.git/info/lfs/locks", dict),
-        ("write", "POST", "/{}.git/info/lfs/locks/verify", lambda: {"json": {}}),
+        ("talk", "POST", "/{}.git/info/lfs/locks/verify", lambda: {"json": {}}),
     ]
-    return (lfs_doors if hub.offers_lfs() else []) + [
+    return talk + (lfs_doors if hub.offers_lfs() else []) + [
         ("content", "GET", "/api/models/{}", dict),
         ("content", "GET", "/api/models/{}?expand=sha", dict),
         ("content", "GET", "/api/models/{}/revision/main", dict),
@@ -142,8 +180,8 @@ def operations(hub, place, repo):
         ("write", "POST", "/api/models/{}/commit/main", commit),
         ("content", "GET", "/{}.git/info/refs?service=git-upload-pack", dict),
         ("content", "POST", "/{}.git/git-upload-pack", lambda: {"body": b"0014command=ls-refs\n0000", "headers": GIT_FETCH}),
-        ("write", "GET", "/{}.git/info/refs?service=git-receive-pack", dict),
-        ("write", "POST", "/{}.git/git-receive-pack", lambda: {"body": b"0000", "headers": GIT_PUSH}),
+        ("talk", "GET", "/{}.git/info/refs?service=git-receive-pack", dict),
+        ("talk", "POST", "/{}.git/git-receive-pack", lambda: {"body": b"0000", "headers": GIT_PUSH}),
         ("write", "POST", f"/api/models/{{}}/branch/{made}", lambda: {"json": {"startingPoint": "main"}}),
         ("write", "POST", "/api/models/{}/tag/main", lambda: {"json": {"tag": made}}),
         ("write", "DELETE", f"/api/models/{{}}/branch/{made}b", lambda: doomed("branch")),
@@ -245,6 +283,19 @@ def test_deleting(hub, people, place, caller, visibility):
         want = (401, None)
     assert not (found := judge(answer, want, f"{caller}: delete {name}")), found
     hub.get(f"/api/models/acme/{name}", OWNER).expect(404 if want is OK else 200)
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_uploads(hub, people, caller):
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(100)
+    answer = hub.post("/uploads", people[caller], body=picture, headers={"Content-Type": "image/png"})
+    if caller in WRONG or caller == "nobody":
+        answer.expect(401)
+    elif caller in ("owner-reads", "scoped-read"):
+        answer.expect(403)
+    else:
+        # Whoever knows the address may see it.
+        assert wire.get(answer.expect(200).text).expect(200).body == picture
 
 
 @pytest.mark.parametrize("caller", CALLERS)
@@ -427,7 +478,7 @@ def test_every_operation_is_judged(hub):
     rows = [line.split("\t") for line in Path(__file__).with_name("authz.txt").read_text().splitlines() if line and line[0] != "#"]
     known = {row[0] for row in rows}
     assert len(known) == len(rows), "an operation is there twice"
-    classes = {"self", "collection", "collection-write", "collect", "static", "open", "signed-in", "create", "read", "content", "write", "admin", "cas-read", "cas-write", "signed"}
+    classes = {"self", "collection", "collection-write", "collect", "static", "open", "signed-in", "create", "read", "content", "talk", "write", "admin", "cas-read", "cas-write", "signed"}
     assert {row[1] for row in rows} <= classes, {row[1] for row in rows} - classes
     have = {f"{method.upper()} {path}" for path, item in hub.get("/api/openapi.json").json()["paths"].items() for method in item
             if method in ("get", "head", "post", "put", "patch", "delete")}

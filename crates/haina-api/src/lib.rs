@@ -41,6 +41,7 @@ pub use trace::finish;
         (name = "files", description = "Folders and files at a revision"),
         (name = "commits", description = "History"),
         (name = "community", description = "Likes, follows, collections, webhooks"),
+        (name = "discussions", description = "Discussions and pull requests"),
         (name = "git", description = "Git's own protocol"),
         (name = "content", description = "Large files: the Xet protocol"),
         (name = "lfs", description = "Large files: Git LFS"),

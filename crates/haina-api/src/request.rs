@@ -127,6 +127,33 @@ impl Target {
     }
 }
 
+/// The repository of a discussion's path, and what the path names in it.
+#[derive(Debug)]
+pub struct Thread {
+    /// What the repository holds.
+    pub kind: RepoKind,
+    /// Its id, as written.
+    pub path: RepoPath,
+    /// The discussion; 0 if the route has none, or not a number.
+    pub number: i64,
+    /// The event; empty if the route has none.
+    pub event: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Thread {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Target { kind, path, .. } = Target::from_request_parts(parts, state).await?;
+        let params = RawPathParams::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Error::invalid("The path is not valid UTF-8."))?;
+        let param = |name: &str| params.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value);
+        // No discussion has the number 0: what is no number names nothing, after the gate has been passed.
+        Ok(Self { kind, path, number: param("num").parse().unwrap_or(0), event: param("event").to_owned() })
+    }
+}
+
 /// The query string as pairs, in order.
 pub struct Query(Vec<(String, String)>);
 

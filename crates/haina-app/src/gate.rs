@@ -95,6 +95,19 @@ impl Caller {
         }
     }
 
+    /// The person, if their token may write anywhere at all.
+    pub(crate) fn require_author(&self) -> Result<&User> {
+        let user = self.require_user()?;
+        let may = match self.token_role() {
+            None | Some(TokenRole::Write) => true,
+            Some(TokenRole::Read) => false,
+            Some(TokenRole::FineGrained(scopes)) => scopes.iter().any(|s| s.action >= Action::Write),
+        };
+        may.then_some(user).ok_or_else(|| {
+            Error::new(Code::Forbidden, "This access token only reads. Use one with write access to upload something.")
+        })
+    }
+
     /// Whether the token may manage the account itself (tokens, profile): only full ones.
     pub(crate) fn token_may_manage_account(&self) -> bool {
         matches!(self.token_role(), None | Some(TokenRole::Write))
@@ -150,6 +163,174 @@ access!(
     AdminAccess
 );
 
+/// The right to take part: to say something in a repository's discussions, and to propose changes to its content.
+#[derive(Debug, Clone)]
+pub struct TalkAccess {
+    repo: Arc<Repo>,
+    actor: i64,
+    /// Whether whoever takes part may also write.
+    writer: bool,
+}
+
+impl TalkAccess {
+    /// The repository.
+    pub fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
+    /// The acting user's id.
+    pub fn actor(&self) -> i64 {
+        self.actor
+    }
+
+    /// Whether they may also change the content and tidy up after others.
+    pub fn is_writer(&self) -> bool {
+        self.writer
+    }
+
+    /// Who takes part may read the content.
+    pub fn content(&self) -> ContentAccess {
+        ContentAccess { repo: self.repo.clone(), actor: Some(self.actor) }
+    }
+
+    /// Who takes part may send content for what they propose.
+    pub fn upload(&self) -> UploadAccess {
+        UploadAccess { repo: self.repo.clone(), actor: Some(self.actor), proposed: !self.writer }
+    }
+}
+
+/// The right to send content that waits in a repository for a commit. Nothing shows it until then.
+#[derive(Debug, Clone)]
+pub struct UploadAccess {
+    repo: Arc<Repo>,
+    actor: Option<i64>,
+    proposed: bool,
+}
+
+impl UploadAccess {
+    /// The repository.
+    pub fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
+    /// The acting user's id.
+    pub fn actor(&self) -> Option<i64> {
+        self.actor
+    }
+
+    /// Whether it is for a proposal of somebody who may not write. Their word about content counts for nothing.
+    pub fn is_proposed(&self) -> bool {
+        self.proposed
+    }
+
+    /// The namespace whose stored content the upload may build upon: a proposal sees that of its author alone.
+    pub(crate) fn domain(&self) -> i64 {
+        match self.actor {
+            Some(actor) if self.proposed => actor,
+            _ => self.repo.namespace.id,
+        }
+    }
+}
+
+/// The right to push: to everything, or to pull requests of one's own.
+#[derive(Debug, Clone)]
+pub enum PushAccess {
+    /// To everything.
+    Write(WriteAccess),
+    /// To pull requests of one's own.
+    Talk(TalkAccess),
+}
+
+impl PushAccess {
+    /// The repository.
+    pub fn repo(&self) -> &Repo {
+        match self {
+            Self::Write(access) => access.repo(),
+            Self::Talk(access) => access.repo(),
+        }
+    }
+
+    /// The acting user's id.
+    pub fn actor(&self) -> Option<i64> {
+        match self {
+            Self::Write(access) => access.actor(),
+            Self::Talk(access) => Some(access.actor()),
+        }
+    }
+
+    /// Who pushes may read the content.
+    pub fn content(&self) -> ContentAccess {
+        match self {
+            Self::Write(access) => access.content(),
+            Self::Talk(access) => access.content(),
+        }
+    }
+
+    /// Who pushes may send content for it.
+    pub fn upload(&self) -> UploadAccess {
+        match self {
+            Self::Write(access) => access.upload(),
+            Self::Talk(access) => access.upload(),
+        }
+    }
+}
+
+impl From<WriteAccess> for PushAccess {
+    fn from(access: WriteAccess) -> Self {
+        Self::Write(access)
+    }
+}
+
+impl Moves for PushAccess {
+    fn repo(&self) -> &Repo {
+        self.repo()
+    }
+    fn actor(&self) -> Option<i64> {
+        self.actor()
+    }
+    fn is_writer(&self) -> bool {
+        match self {
+            Self::Write(_) => true,
+            Self::Talk(access) => access.is_writer(),
+        }
+    }
+}
+
+/// Whoever may move references: writers all of them, others those of their own pull requests, which
+/// [`App::move_ref`] sees to.
+pub(crate) trait Moves: Send + Sync {
+    /// The repository.
+    fn repo(&self) -> &Repo;
+    /// The acting user's id.
+    fn actor(&self) -> Option<i64>;
+    /// Whether they may write.
+    fn is_writer(&self) -> bool;
+}
+
+impl Moves for WriteAccess {
+    fn repo(&self) -> &Repo {
+        &self.repo
+    }
+    fn actor(&self) -> Option<i64> {
+        self.actor
+    }
+    fn is_writer(&self) -> bool {
+        true
+    }
+}
+
+impl Moves for TalkAccess {
+    fn repo(&self) -> &Repo {
+        &self.repo
+    }
+    fn actor(&self) -> Option<i64> {
+        Some(self.actor)
+    }
+    fn is_writer(&self) -> bool {
+        self.writer
+    }
+}
+
 impl ContentAccess {
     /// For the hub's own work: reading facts, verifying claims.
     pub(crate) fn of_system(repo: Arc<Repo>) -> Self {
@@ -161,6 +342,11 @@ impl WriteAccess {
     /// Who may write may read the content.
     pub fn content(&self) -> ContentAccess {
         ContentAccess { repo: self.repo.clone(), actor: self.actor }
+    }
+
+    /// Who may write may send content for it.
+    pub fn upload(&self) -> UploadAccess {
+        UploadAccess { repo: self.repo.clone(), actor: self.actor, proposed: false }
     }
 }
 
@@ -247,6 +433,34 @@ impl App {
         Ok(WriteAccess { repo, actor: caller.user().map(|u| u.id) })
     }
 
+    /// May `caller` take part in this repository's discussions and propose changes to it? Everyone with an account who
+    /// may read the content, through a token that may write.
+    pub async fn talk(&self, caller: &Caller, kind: RepoKind, path: &RepoPath) -> Result<TalkAccess> {
+        let content = self.read_content(caller, kind, path).await?;
+        let user = caller.require_user()?;
+        if caller.token_limit(content.repo.kind, &content.repo.path()) < Some(Action::Write) {
+            return Err(Error::new(
+                Code::Forbidden,
+                "This access token only reads. Use one with write access to take part in discussions.",
+            ));
+        }
+        let writer = self.right(caller, &content.repo).await?.is_some_and(|right| right >= Action::Write);
+        Ok(TalkAccess { actor: user.id, writer, repo: content.repo })
+    }
+
+    /// May `caller` push, to whatever it may be?
+    pub async fn push(&self, caller: &Caller, kind: RepoKind, path: &RepoPath) -> Result<PushAccess> {
+        match self.write(caller, kind, path).await {
+            Ok(access) => Ok(PushAccess::Write(access)),
+            // What they may not do at all is said as it is of writing.
+            Err(e) if e.code == Code::Forbidden => match self.talk(caller, kind, path).await {
+                Ok(access) => Ok(PushAccess::Talk(access)),
+                Err(_) => Err(e),
+            },
+            Err(e) => Err(e),
+        }
+    }
+
     /// May `caller` delete this repository or change its settings?
     pub async fn administer(&self, caller: &Caller, kind: RepoKind, path: &RepoPath) -> Result<AdminAccess> {
         let repo = self.admit(caller, kind, path, Action::Admin).await?;
@@ -277,9 +491,19 @@ impl App {
         Ok(Arc::new(repo))
     }
 
-    /// The right to write that a signed address carries, if it is still so.
-    pub(crate) async fn write_again(&self, repo_id: i64, user_id: Option<i64>) -> Result<WriteAccess> {
-        Ok(WriteAccess { repo: self.admit_again(repo_id, user_id, Action::Write).await?, actor: user_id })
+    /// The right to send content that a signed address carries, if it is still so: for a commit, or for a proposal.
+    pub(crate) async fn upload_again(
+        &self,
+        repo_id: i64,
+        user_id: Option<i64>,
+        proposed: bool,
+    ) -> Result<UploadAccess> {
+        if proposed {
+            let content = self.content_again(repo_id, user_id).await?;
+            return Ok(UploadAccess { repo: content.repo, actor: user_id, proposed });
+        }
+        let repo = self.admit_again(repo_id, user_id, Action::Write).await?;
+        Ok(UploadAccess { repo, actor: user_id, proposed })
     }
 
     /// The right to read content that a signed address carries, if it is still so.

@@ -169,6 +169,7 @@ impl App {
         self.expire_lfs_parts().await?;
         self.queue_trending().await?;
         self.index_the_rest().await?;
+        self.tidy_attachments().await?;
         let now = self.now();
         let mut tx = self.db().begin().await?;
         jobs::delete_finished(&mut tx, now.plus_seconds(-FINISHED_SECONDS)).await?;

@@ -5,6 +5,7 @@
 
 pub mod collections;
 pub mod content;
+pub mod discussions;
 mod downloads;
 pub mod files;
 mod fsck;
@@ -73,6 +74,7 @@ struct Inner {
     lfs: lfs::State,
     git: git::State,
     history: history::State,
+    discussions: discussions::State,
     repos: repos::State,
     downloads: downloads::Counts,
 }
@@ -111,6 +113,7 @@ impl App {
                 lfs,
                 git: git::State::new(&options.data),
                 history: history::State::new(),
+                discussions: discussions::State::new(),
                 repos: repos::State::new(),
                 downloads: downloads::Counts::default(),
             }),
@@ -144,6 +147,10 @@ impl App {
 
     pub(crate) fn history(&self) -> &history::State {
         &self.inner.history
+    }
+
+    pub(crate) fn discussions(&self) -> &discussions::State {
+        &self.inner.discussions
     }
 
     pub(crate) fn repos(&self) -> &repos::State {

@@ -1,7 +1,10 @@
 //! Whether every statement of this crate means something to the database that is open.
 
 use crate::sql::Sql;
-use crate::{Db, Result, collections, content, git, git_usage, jobs, ledger, lfs, meta, people, repos, search, social};
+use crate::{
+    Db, Result, collections, content, discussions, git, git_usage, jobs, ledger, lfs, meta, people, repos, search,
+    social,
+};
 
 impl Db {
     /// Prepares every statement; how many there are. For tests, and for `fsck` after a migration by hand.
@@ -9,6 +12,7 @@ impl Db {
         let modules = [
             collections::STATEMENTS,
             content::STATEMENTS,
+            discussions::STATEMENTS,
             git::STATEMENTS,
             git_usage::STATEMENTS,
             jobs::STATEMENTS,
@@ -26,6 +30,7 @@ impl Db {
         built.extend(repos::list_shapes(postgres));
         built.extend(collections::list_shapes(postgres));
         built.extend(social::list_shapes(postgres));
+        built.extend(discussions::list_shapes());
         let mut count = 0;
         for sql in modules.into_iter().flatten().copied().chain(&built) {
             s.prepare(sql).await?;

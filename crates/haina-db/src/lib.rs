@@ -13,6 +13,7 @@ mod check;
 pub mod collections;
 pub mod content;
 mod db;
+pub mod discussions;
 mod error;
 pub mod git;
 pub mod git_usage;

@@ -171,6 +171,78 @@ member-contributor = Contributor
 member-write = Writer
 member-admin = Administrator
 
+## Discussions and pull requests
+discussions = Discussions
+discussion = Discussion
+pull-request = Pull request
+pull-requests = Pull requests
+discussion-filter = Which discussions
+discussions-open = { $n } open
+discussions-closed = { $n } closed
+discussions-all = All
+discussions-only = Discussions only
+discussions-none = There is nothing here yet.
+discussion-new = New discussion
+discussion-begin = Begin the discussion
+discussion-title = Title
+discussion-rename = Rename
+discussion-close = Close
+discussion-reopen = Open again
+sign-in-to-talk = Sign in to take part
+somebody-gone = somebody who is gone
+comment = Comment
+comment-hint = In Markdown.
+comment-add = Comment
+comment-edited = edited
+comment-hidden = This comment has been hidden.
+comment-empty = Nothing was written here.
+comment-change = Change
+comment-hide = Hide
+comment-hide-hint = A hidden comment is shown to nobody, and stays hidden.
+save = Save
+state-draft = Draft
+state-open = Open
+state-closed = Closed
+state-merged = Merged
+event-draft = made this a draft
+event-opened = opened this
+event-closed = closed this
+event-merged = merged this
+event-renamed = renamed this:
+event-committed = committed
+pull-base = For
+pull-reference = Reference
+pull-merged-as = Merged as
+pull-changes = Changed files
+pull-merge = Merge
+pull-publish = Ready for review
+pull-conflicts = These files conflict with the branch
+pull-conflicts-unknown = This cannot be merged here
+pull-conflicts-hint = Bring the branch into this pull request with git, push it to its reference, then merge.
+propose-title = Propose a change
+propose-intro = This opens a pull request with what is in a folder:
+problem-title = A title has 1 to 200 characters
+problem-comment = A comment has some text, at most 64 KB
+diff-added = new
+diff-removed = deleted
+diff-changed = changed
+diff-large = A large file:
+diff-binary = This is not text, so its lines are not shown.
+diff-too-long = This is too long to be shown here. Fetch the pull request with git.
+diff-mode = Only its mode differs, or it is empty.
+diff-none = Nothing is changed yet.
+diff-truncated = There are more files than are shown here. Fetch the pull request with git.
+comments =
+    { $n ->
+        [one] { $n } comment
+       *[other] { $n } comments
+    }
+comment-history =
+    { $n ->
+        [one] { $n } earlier version
+       *[other] { $n } earlier versions
+    }
+
 ## Forms
 error-prefix = {"Error: "}
 form-problems =

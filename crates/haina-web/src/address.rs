@@ -82,6 +82,26 @@ impl RepoAddress {
         self.below("resolve", rev, file)
     }
 
+    /// The discussions.
+    pub fn discussions(&self) -> String {
+        format!("{}/discussions", self.url())
+    }
+
+    /// The form to begin one.
+    pub fn new_discussion(&self) -> String {
+        format!("{}/discussions/new", self.url())
+    }
+
+    /// One of them.
+    pub fn discussion(&self, number: impl std::fmt::Display) -> String {
+        format!("{}/discussions/{number}", self.url())
+    }
+
+    /// What a pull request changes.
+    pub fn changes(&self, number: impl std::fmt::Display) -> String {
+        format!("{}/discussions/{number}/files", self.url())
+    }
+
     /// The history.
     pub fn commits(&self, rev: &str) -> String {
         self.below("commits", rev, "")

@@ -8,8 +8,8 @@ use http::{HeaderMap, header};
 
 use crate::visit::{Failure, Visit};
 
-/// Largest form, in bytes.
-pub(crate) const FORM_BYTES_MAX: usize = 64 * 1024;
+/// Largest form, in bytes: a comment in a script of which each character takes nine when it is sent.
+pub(crate) const FORM_BYTES_MAX: usize = 256 * 1024;
 
 /// Something to correct in a form.
 #[derive(Debug, Clone, PartialEq, Eq)]

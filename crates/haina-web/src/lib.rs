@@ -9,7 +9,10 @@
 mod address;
 mod assets;
 mod blob;
+mod changes;
 mod commits;
+mod discussion;
+mod discussions;
 mod error;
 mod form;
 mod home;
@@ -65,7 +68,11 @@ pub fn router() -> Router<App> {
             .route(&format!("{repo}/tree/{{rev}}"), get(tree::get))
             .route(&format!("{repo}/tree/{{rev}}/{{*path}}"), get(tree::get))
             .route(&format!("{repo}/blob/{{rev}}/{{*path}}"), get(blob::get))
-            .route(&format!("{repo}/commits/{{rev}}"), get(commits::get));
+            .route(&format!("{repo}/commits/{{rev}}"), get(commits::get))
+            .route(&format!("{repo}/discussions"), get(discussions::get).post(discussions::post))
+            .route(&format!("{repo}/discussions/new"), get(discussions::new))
+            .route(&format!("{repo}/discussions/{{num}}"), get(discussion::get).post(discussion::post))
+            .route(&format!("{repo}/discussions/{{num}}/files"), get(changes::get));
     }
     router
         .fallback(not_found)

@@ -87,6 +87,8 @@ pub enum Tab {
     Files,
     /// History.
     History,
+    /// Discussions and pull requests.
+    Discussions,
 }
 
 /// Most tags in the head; the rest is a number.
@@ -172,7 +174,7 @@ impl RepoHead {
         }
     }
 
-    /// `aria-current` of the files' tab.
+    /// `aria-current` of a tab that has pages below it.
     pub fn files_current(&self) -> &'static str {
         if self.is_tab_root { "page" } else { "true" }
     }

@@ -149,6 +149,79 @@ fn problems(l: Words) -> Vec<Problem> {
     vec![Problem::new("name", l.t("problem-name-taken")), Problem::in_english("", "Something in English.")]
 }
 
+fn discussion(l: Words, full: bool) -> discussion::DiscussionPage {
+    use discussion::{Comment, Earlier, Event, What};
+    let comment = |text: &str, hidden: bool| {
+        What::Comment(Comment {
+            html: "<p>Because</p>".into(),
+            text: text.into(),
+            is_empty: text.is_empty(),
+            edited: Some(NOW),
+            hidden,
+            earlier: vec![Earlier { text: "<i>".into(), author: None, at: NOW }],
+            may_change: full && !hidden,
+        })
+    };
+    let mut whats = vec![comment("<b>", false), comment("x", true), comment("", false)];
+    whats.extend(["event-draft", "event-opened", "event-closed", "event-merged"].map(What::Status));
+    whats.push(What::Title { from: "<a>".into(), to: "b".into() });
+    whats.push(What::Commit { subject: "Upload <x>".into(), oid: COMMIT.into() });
+    let events = whats.into_iter().enumerate().map(|(i, what)| Event {
+        id: format!("{i:024x}"),
+        author: (i != 1).then(|| "lin".into()),
+        at: NOW,
+        what,
+    });
+    discussion::DiscussionPage {
+        l,
+        page: layout(Section::Models, full.then_some("lin")),
+        head: head(RepoKind::Model, Tab::Discussions),
+        number: 7,
+        title: "A <title>".into(),
+        author: Some("lin".into()),
+        created: NOW,
+        state_key: "state-open",
+        is_open: full,
+        events: events.collect(),
+        pull: full.then(|| discussion::Pull {
+            base: "main".into(),
+            reference: "refs/pr/7".into(),
+            merge_commit: Some(COMMIT.into()),
+            conflicts: vec!["a/<b>.txt".into()],
+            conflicts_unknown: false,
+            commands: "git fetch".into(),
+        }),
+        may: discussion::May { talk: full, close: full, open: full, publish: full, merge: full, rename: full },
+        draft: "<draft>".into(),
+        problems: if full { vec![Problem::in_english("", "Not so.")] } else { vec![] },
+    }
+}
+
+fn changes(l: Words, full: bool) -> changes::ChangesPage {
+    use haina_app::discussions::{FileDiff, FileView, PullDiff};
+    let file = |view: FileView, old: bool, new: bool| {
+        let side = |on: bool| on.then_some((0o100_644, COMMIT.parse().unwrap()));
+        FileDiff { path: "a <b>/c.txt".into(), old: side(old), new: side(new), view }
+    };
+    let files = vec![
+        file(FileView::Lines("@@ -1 +1 @@\n-<a>\n+b\n".into()), true, true),
+        file(FileView::Lines(String::new()), true, true),
+        file(FileView::Large { old: Some(5), new: Some(7_000_000), pointer: String::new() }, true, true),
+        file(FileView::Binary, false, true),
+        file(FileView::TooLong, true, false),
+    ];
+    let diff = std::sync::Arc::new(PullDiff { files: if full { files } else { vec![] }, truncated: full });
+    changes::ChangesPage {
+        l,
+        page: layout(Section::Models, None),
+        head: head(RepoKind::Model, Tab::Discussions),
+        number: 7,
+        title: "A <title>".into(),
+        files: changes::files(&diff),
+        truncated: full,
+    }
+}
+
 /// Every page in the states that look different, with a name.
 fn pages(locale: Locale) -> Vec<(String, String)> {
     let l = words(locale);
@@ -241,6 +314,50 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
     };
     add("commits", &commits(123, 1));
     add("commits-none", &commits(0, 0));
+    let discussions = |n: u64| discussions::DiscussionsPage {
+        l,
+        page: layout(Section::Models, (n > 0).then_some("lin")),
+        head: head(RepoKind::Model, Tab::Discussions),
+        kind: haina_app::discussions::Kind::PullRequest,
+        state: haina_app::discussions::OpenState::Closed,
+        rows: (1..=n.min(4))
+            .map(|i| discussions::Row {
+                number: i as i64,
+                title: "Why <b>?".into(),
+                author: (i > 1).then(|| "lin".into()),
+                created: NOW,
+                comments: i - 1,
+                state_key: ["state-draft", "state-open", "state-closed", "state-merged"][i as usize - 1],
+                is_open: i < 3,
+                is_pull: i != 2,
+            })
+            .collect(),
+        open: n,
+        closed: 1,
+        count: n,
+        at: u64::from(n > 0),
+        may_talk: n > 0,
+    };
+    add("discussions", &discussions(123));
+    add("discussions-none", &discussions(0));
+    for full in [true, false] {
+        add(if full { "discussion-pull" } else { "discussion" }, &discussion(l, full));
+    }
+    add(
+        "discussion-new",
+        &discussions::NewPage {
+            l,
+            page: layout(Section::Models, Some("lin")),
+            head: head(RepoKind::Model, Tab::Discussions),
+            title: "x\"".into(),
+            text: "<textarea>".into(),
+            propose: "hf upload".into(),
+            problems: vec![Problem::new("title", l.t("problem-title")), Problem::new("text", l.t("problem-comment"))],
+        },
+    );
+    for full in [true, false] {
+        add(if full { "changes" } else { "changes-none" }, &changes(l, full));
+    }
     for is_org in [true, false] {
         let profile = |n| profile::ProfilePage {
             l,
@@ -542,7 +659,7 @@ fn nothing_needs_an_inline_style_or_script() {
 }
 
 #[test]
-fn only_the_sanitized_card_is_not_escaped() {
+fn only_what_the_application_sanitized_is_not_escaped() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
     let mut found = Vec::new();
     for file in std::fs::read_dir(folder).unwrap() {
@@ -556,7 +673,8 @@ fn only_the_sanitized_card_is_not_escaped() {
         );
         assert!(!text.contains("{% filter") && !text.contains("escape=\"none\""));
     }
-    assert_eq!(found, [" card|safe "]);
+    found.sort();
+    assert_eq!(found, [" card|safe ", " comment.html|safe "]);
 }
 
 #[test]

@@ -15,6 +15,8 @@ pub(crate) struct Target {
     pub path: RepoPath,
     pub revision: Revision,
     pub file: Option<FilePath>,
+    /// The discussion, as it stands in the address.
+    pub number: Option<String>,
 }
 
 impl Target {
@@ -66,6 +68,7 @@ impl FromRequestParts<App> for Target {
             path: RepoPath { namespace, name },
             revision: Revision::new(find("rev").unwrap_or("main")),
             file: file.map_err(|_| Error::new(Code::EntryNotFound, "There is no such file."))?,
+            number: find("num").map(str::to_owned),
         })
     }
 }

@@ -170,7 +170,7 @@ async fn forms_from_elsewhere_are_refused() {
     assert_eq!(browser.send(foreign).await.status, StatusCode::FORBIDDEN);
     let plain = Request::post("/login").header(header::CONTENT_TYPE, "text/plain").body(Body::from("csrf=x")).unwrap();
     assert_eq!(browser.send(plain).await.status, StatusCode::BAD_REQUEST);
-    let large = form("/login", [("csrf", "x".repeat(100_000).as_str())], Some("same-origin"));
+    let large = form("/login", [("csrf", "x".repeat(300_000).as_str())], Some("same-origin"));
     assert_eq!(browser.send(large).await.status, StatusCode::PAYLOAD_TOO_LARGE);
 
     // An old browser that says nothing of where the form is from has the token.
@@ -240,7 +240,7 @@ async fn a_repository_is_made_and_seen_by_those_who_may() {
     let forbidden = ming.submit("/new", "/new", &fields("intruder", "public")).await;
     assert!(forbidden.status.is_client_error(), "{}", forbidden.status);
 
-    for below in ["", "/tree/main", "/blob/main/README.md", "/commits/main"] {
+    for below in ["", "/tree/main", "/blob/main/README.md", "/commits/main", "/discussions"] {
         let (open, secret) = (format!("/lin/open{below}"), format!("/lin/secret{below}"));
         assert_eq!(stranger.get(&open).await.status, StatusCode::OK, "{open}");
         assert_eq!(lin.get(&secret).await.status, StatusCode::OK, "{secret}");
@@ -338,4 +338,77 @@ async fn accounts_are_made_as_the_hub_allows() {
         .await
         .unwrap();
     assert_eq!(hub.browser().get("/op").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn people_talk_and_merge_on_pages() {
+    use haina_app::history::CommitHeader;
+    use haina_types::{RepoKind, RepoPath, Revision};
+
+    let hub = Hub::new("http://hub.example").await;
+    add_person(&hub, "lin").await;
+    add_person(&hub, "ming").await;
+    let (lin, ming, stranger) = (hub.browser(), hub.browser(), hub.browser());
+    lin.sign_in("lin").await;
+    ming.sign_in("ming").await;
+    let fields = [("type", "model"), ("owner", "lin"), ("name", "open"), ("visibility", "public"), ("licence", "mit")];
+    lin.submit("/new", "/new", &fields).await;
+    let (list, new) = ("/lin/open/discussions", "/lin/open/discussions/new");
+
+    assert!(stranger.get(list).await.html.contains("Sign in to take part"));
+    assert_eq!(stranger.get(new).await.location(), "/login?next=%2Flin%2Fopen%2Fdiscussions%2Fnew");
+    let bad = ming.submit(new, list, &[("title", " "), ("text", "kept <text>")]).await;
+    assert_eq!(bad.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(bad.html.contains("kept &#60;text&#62;"));
+    let made = ming.submit(new, list, &[("title", "A <question>"), ("text", "**Why**? <script>1</script>")]).await;
+    assert_eq!((made.status, made.location()), (StatusCode::SEE_OTHER, "/lin/open/discussions/1"));
+    let one = "/lin/open/discussions/1";
+    let page = stranger.get(one).await;
+    assert!(page.html.contains("<strong>Why</strong>") && !page.html.contains("<script>1"), "{}", page.html);
+    assert!(page.html.contains("A &#60;question&#62;") && !page.html.contains("name=\"do\""));
+    // An answer is at its own place, as clients derive it from its id.
+    let said = lin.submit(one, one, &[("do", "comment"), ("text", "Because.")]).await;
+    let (path, event) = said.location().split_once('#').unwrap();
+    assert_eq!((path, event.len()), (one, 24));
+    assert!(lin.get(one).await.html.contains(&format!("<li id=\"{event}\">")));
+    // Others' words are not ming's to change.
+    assert_eq!(ming.submit(one, one, &[("do", "hide"), ("event", event)]).await.status, StatusCode::FORBIDDEN);
+    let edit = [("do", "edit"), ("event", event), ("text", "Because *so*.")];
+    assert_eq!(lin.submit(one, one, &edit).await.status, StatusCode::SEE_OTHER);
+    assert!(stranger.get(one).await.html.contains("1 earlier version"));
+    lin.submit(one, one, &[("do", "hide"), ("event", event)]).await;
+    let page = stranger.get(one).await;
+    assert!(page.html.contains("This comment has been hidden") && !page.html.contains("Because"));
+    assert_eq!(ming.submit(one, one, &[("do", "close"), ("text", "")]).await.status, StatusCode::SEE_OTHER);
+    let again = ming.submit(one, one, &[("do", "comment"), ("text", " ")]).await;
+    assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!stranger.get(list).await.html.contains(one));
+    assert!(stranger.get(&format!("{list}?status=closed")).await.html.contains(one));
+    for path in ["/lin/open/discussions/2", "/lin/open/discussions/x", "/lin/open/discussions/1/files"] {
+        assert_eq!(stranger.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+
+    // A pull request, with a file whose lines are shown.
+    let app = &hub.app;
+    let session = ming.cookies.borrow()["haina_session"].clone();
+    let caller = app.caller_by_session(&session).await.unwrap();
+    let path: RepoPath = "lin/open".parse().unwrap();
+    let talk = app.talk(&caller, RepoKind::Model, &path).await.unwrap();
+    let header = CommitHeader { summary: "Add notes".into(), ..CommitHeader::default() };
+    let mut writer = app.begin_new_pull(&talk, &Revision::main(), header).await.unwrap();
+    writer.put_file("notes.txt", b"one\n<two>\n".to_vec()).await.unwrap();
+    assert_eq!(writer.finish().await.unwrap().opened, Some(2));
+    let (two, files) = ("/lin/open/discussions/2", "/lin/open/discussions/2/files");
+    let changes = stranger.get(files).await;
+    assert!(changes.html.contains("<span class=\"add\">+&#60;two&#62;"), "{}", changes.html);
+    assert!(
+        lin.get(two).await.html.contains("value=\"merge\"") && !ming.get(two).await.html.contains("value=\"merge\"")
+    );
+    assert_eq!(ming.submit(two, two, &[("do", "merge"), ("text", "")]).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(lin.submit(two, two, &[("do", "merge"), ("text", "Thanks")]).await.location(), two);
+    assert!(stranger.get(two).await.html.contains("Merged"));
+    assert!(stranger.get("/lin/open/tree/main").await.html.contains("notes.txt"));
+    let twice = lin.submit(two, two, &[("do", "merge"), ("text", "kept")]).await;
+    assert_eq!(twice.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(twice.html.contains("merged already") && twice.html.contains(">kept</textarea>"));
 }

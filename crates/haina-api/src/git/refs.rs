@@ -42,7 +42,7 @@ async fn answer(app: &App, parts: &mut Parts, service: Service) -> Result<Respon
             respond("application/x-git-upload-pack-advertisement", Body::from(body))
         }
         Service::ReceivePack => {
-            let access = app.write(&caller, kind, &path).await?;
+            let access = app.push(&caller, kind, &path).await?;
             let body = app.git_advertise_push(&access, version).await?;
             respond("application/x-git-receive-pack-advertisement", Body::from(body))
         }

@@ -4,9 +4,9 @@ use axum::Json;
 use axum::extract::{Request, State};
 use base64::Engine;
 use futures_util::StreamExt;
-use haina_app::App;
-use haina_app::gate::WriteAccess;
+use haina_app::gate::PushAccess;
 use haina_app::history::{CommitHeader, CommitWriter, PreuploadFile, UploadMode};
+use haina_app::{App, Caller};
 use haina_types::{Code, Error, Result as TypesResult, Revision, Sha256};
 use serde::{Deserialize, Serialize};
 
@@ -61,19 +61,25 @@ pub struct Advice {
     oid: Option<String>,
 }
 
-pub(super) fn refuse_pull_request(query: &Query) -> TypesResult<()> {
+/// What a request that leads to a commit may do: propose, when it says so or names a pull request; else write.
+pub(super) async fn proposal_or_write(
+    app: &App,
+    caller: &Caller,
+    target: &Target,
+    query: &Query,
+) -> TypesResult<PushAccess> {
     if query.flag("create_pr") {
-        return Err(Error::new(
-            Code::Unsupported,
-            "Pull requests are not offered by this server yet: commit to a branch that you may write to.",
-        ));
+        return app.talk(caller, target.kind, &target.path).await.map(PushAccess::Talk);
     }
-    Ok(())
+    if app.is_pull(&target.rev) {
+        return app.pull_access(caller, target.kind, &target.path, &target.rev).await.map(PushAccess::Talk);
+    }
+    app.write(caller, target.kind, &target.path).await.map(PushAccess::Write)
 }
 
 /// Advises how files should travel, before they are uploaded.
 #[utoipa::path(post, path = "/api/{kind}/{namespace}/{repo}/preupload/{rev}", tag = "commits", request_body = Preupload,
-    params(("kind" = String, Path), ("namespace" = String, Path), ("repo" = String, Path), ("rev" = String, Path)),
+    params(("kind" = String, Path), ("namespace" = String, Path), ("repo" = String, Path), ("rev" = String, Path), ("create_pr" = Option<bool>, Query)),
     responses((status = 200, body = PreuploadDone), (status = 403, body = crate::error::ErrorBody), (status = 404, body = crate::error::ErrorBody)))]
 pub async fn preupload(
     State(app): State<App>,
@@ -82,8 +88,7 @@ pub async fn preupload(
     query: Query,
     Body(asked): Body<Preupload>,
 ) -> Result<Json<PreuploadDone>> {
-    let access = app.write(&caller, target.kind, &target.path).await?;
-    refuse_pull_request(&query)?;
+    let access = proposal_or_write(&app, &caller, &target, &query).await?;
     if asked.files.len() > PREUPLOAD_FILES_MAX {
         return Err(Error::invalid(format!("At most {PREUPLOAD_FILES_MAX} files may be asked at once.")).into());
     }
@@ -160,6 +165,9 @@ pub struct Committed {
     success: bool,
     commit_oid: String,
     commit_url: String,
+    /// The pull request that was opened with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pull_request_url: Option<String>,
     hook_output: String,
 }
 
@@ -238,10 +246,11 @@ async fn parse(line: Vec<u8>) -> TypesResult<Line> {
 }
 
 /// Makes a commit. The body is NDJSON: a `header` line, then `file`, `lfsFile`, `deletedFile`, `deletedFolder` and
-/// `deletedEntry` lines; all or nothing.
+/// `deletedEntry` lines; all or nothing. With `create_pr` it opens a pull request for the branch; everyone who may read
+/// the content may do that.
 #[utoipa::path(post, path = "/api/{kind}/{namespace}/{repo}/commit/{rev}", tag = "commits",
     request_body(content = String, content_type = "application/x-ndjson"),
-    params(("kind" = String, Path), ("namespace" = String, Path), ("repo" = String, Path), ("rev" = String, Path)),
+    params(("kind" = String, Path), ("namespace" = String, Path), ("repo" = String, Path), ("rev" = String, Path, description = "a branch, or refs/pr/N"), ("create_pr" = Option<bool>, Query)),
     responses((status = 200, body = Committed), (status = 400, body = crate::error::ErrorBody), (status = 403, body = crate::error::ErrorBody), (status = 404, body = crate::error::ErrorBody),
         (status = 412, body = crate::error::ErrorBody), (status = 422, body = crate::error::ErrorBody)))]
 pub async fn commit(
@@ -251,22 +260,29 @@ pub async fn commit(
     query: Query,
     request: Request,
 ) -> Result<Json<Committed>> {
-    let access = app.write(&caller, target.kind, &target.path).await?;
-    refuse_pull_request(&query)?;
+    let access = proposal_or_write(&app, &caller, &target, &query).await?;
     let mut lines = Lines::new(request.into_body());
-    let writer = begin(&app, &access, &target.rev, &mut lines).await?;
+    let writer = begin(&app, &access, &target.rev, query.flag("create_pr"), &mut lines).await?;
     let writer = fill(writer, &mut lines).await?;
     let done = writer.finish().await?;
     let repo = access.repo();
+    let url = repo_url(&app, repo.kind, &repo.path().to_string());
     Ok(Json(Committed {
         success: true,
         commit_oid: done.id.to_string(),
-        commit_url: format!("{}/commit/{}", repo_url(&app, repo.kind, &repo.path().to_string()), done.id),
+        commit_url: format!("{url}/commit/{}", done.id),
+        pull_request_url: done.opened.map(|number| format!("{url}/discussions/{number}")),
         hook_output: String::new(),
     }))
 }
 
-async fn begin(app: &App, access: &WriteAccess, rev: &Revision, lines: &mut Lines) -> TypesResult<CommitWriter> {
+async fn begin(
+    app: &App,
+    access: &PushAccess,
+    rev: &Revision,
+    opens: bool,
+    lines: &mut Lines,
+) -> TypesResult<CommitWriter> {
     let no_header = || Error::invalid("The first line of a commit must be its \"header\".");
     let first = parse(lines.next().await?.ok_or_else(no_header)?).await?;
     if first.key != "header" {
@@ -278,7 +294,11 @@ async fn begin(app: &App, access: &WriteAccess, rev: &Revision, lines: &mut Line
         description: header.description.unwrap_or_default(),
         parent: header.parent_commit,
     };
-    app.begin_commit(access, rev, header).await
+    match access {
+        PushAccess::Write(access) => app.begin_commit(access, rev, header).await,
+        PushAccess::Talk(access) if opens => app.begin_new_pull(access, rev, header).await,
+        PushAccess::Talk(access) => app.begin_pull_commit(access, rev, header).await,
+    }
 }
 
 async fn fill(mut writer: CommitWriter, lines: &mut Lines) -> TypesResult<CommitWriter> {

@@ -4,6 +4,7 @@ mod collections;
 mod commit;
 mod create;
 mod delete;
+mod discussions;
 mod info;
 mod likes;
 mod list;
@@ -14,6 +15,7 @@ mod render;
 pub(crate) mod resolve;
 mod telemetry;
 mod tree;
+mod uploads;
 mod validate;
 mod whoami;
 mod xet_token;
@@ -59,6 +61,16 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(collections::upvote, collections::withdraw_upvote))
         .routes(routes!(collections::add_item))
         .routes(routes!(collections::update_item, collections::delete_item))
+        .routes(routes!(discussions::list, discussions::create))
+        .routes(routes!(discussions::show))
+        .routes(routes!(discussions::comment))
+        .routes(routes!(discussions::rename))
+        .routes(routes!(discussions::status))
+        .routes(routes!(discussions::merge))
+        .routes(routes!(discussions::edit))
+        .routes(routes!(discussions::hide))
+        .routes(routes!(uploads::upload))
+        .routes(routes!(uploads::show))
         .routes(routes!(validate::validate))
         .routes(routes!(telemetry::telemetry))
         .routes(routes!(telemetry::agent_harnesses))

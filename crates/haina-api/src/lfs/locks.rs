@@ -135,7 +135,7 @@ pub async fn verify(
     target: Target,
     Body(asked): Body<VerifyLocks>,
 ) -> Result<Lfs<VerifiedLocks>> {
-    let access = app.write(&caller, target.kind, &target.path).await?;
+    let access = app.push(&caller, target.kind, &target.path).await?;
     let limit = asked.limit.filter(|n| *n > 0).unwrap_or(LIMIT).min(LOCKS_PAGE_MAX);
     let page = app.lfs_locks(&access.content(), asked.cursor.as_deref(), limit).await?;
     let (ours, theirs): (Vec<Lock>, Vec<Lock>) =

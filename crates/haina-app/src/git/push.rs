@@ -27,7 +27,8 @@ use super::spool::{BodyReader, Pack, Received, receive};
 use super::walk::{Walk, WalkError, Walker, paths};
 use crate::App;
 use crate::content::{self, ByteStream};
-use crate::gate::WriteAccess;
+use crate::discussions::{only_own_pulls, pull_number};
+use crate::gate::{Moves, PushAccess};
 use crate::history::RefChange;
 use crate::limits::{check_refs, limits_of};
 
@@ -113,10 +114,15 @@ pub(super) fn rule(command: &PushCommand) -> Result<RefName, String> {
         RefName::tag(tag).ok()
     } else if name.starts_with("refs/notes/") {
         name.parse().ok()
+    } else if name.starts_with("refs/pr/") {
+        name.parse().ok().filter(|name| pull_number(name).is_some())
     } else {
-        return Err("only refs/heads, refs/tags and refs/notes can be pushed here".to_owned());
+        return Err("only refs/heads, refs/tags, refs/notes and refs/pr can be pushed here".to_owned());
     };
     let name = parsed.ok_or("invalid reference name")?;
+    if command.is_delete() && pull_number(&name).is_some() {
+        return Err("the reference of a pull request is not deleted: close it instead".to_owned());
+    }
     if command.is_delete() && name == RefName::main() {
         return Err("the main branch cannot be deleted".to_owned());
     }
@@ -140,7 +146,7 @@ impl App {
     }
 
     /// Takes a push. What is wrong with it is said in the protocol itself, where the person who pushes sees it.
-    pub async fn git_push(&self, access: &WriteAccess, mut body: ByteStream) -> Result<Answer> {
+    pub async fn git_push(&self, access: &PushAccess, mut body: ByteStream) -> Result<Answer> {
         // Each holds a thread while its body comes in.
         let _permit = self.git().receiving.acquire().await.map_err(Error::internal)?;
         let (to, from) = mpsc::channel::<std::io::Result<Bytes>>(4);
@@ -188,7 +194,7 @@ impl App {
         Ok(Answer { head: Bytes::new(), rest: Some(stream) })
     }
 
-    async fn take_push(&self, access: &WriteAccess, received: Received, feed: &mut Feed) -> PushReport {
+    async fn take_push(&self, access: &PushAccess, received: Received, feed: &mut Feed) -> PushReport {
         let Received { request, pack } = received;
         let mut refused: Vec<Option<String>> = vec![None; request.commands.len()];
         let mut unpack = None;
@@ -217,7 +223,7 @@ impl App {
     /// Takes what may be taken; `refused` says of each command why not.
     async fn judge_push(
         &self,
-        access: &WriteAccess,
+        access: &PushAccess,
         request: &PushRequest,
         pack: Option<Result<super::spool::Scanned, PackError>>,
         refused: &mut [Option<String>],
@@ -245,6 +251,20 @@ impl App {
                 Ok(name) => moves.push(Move { at, name, old: some(command.old), new: some(command.new) }),
             }
         }
+        // Before anything of a push that may not be is kept; looked at again when the reference moves.
+        for wanted in &moves {
+            let judged = match pull_number(&wanted.name) {
+                Some(number) => self.check_pull_push(access, number).await,
+                None if access.is_writer() => Ok(()),
+                None => Err(only_own_pulls()),
+            };
+            refused[wanted.at] = match judged {
+                Ok(()) => None,
+                Err(e) if matches!(e.code, Code::Forbidden | Code::RevisionNotFound) => Some(e.message),
+                Err(e) => return Err(e.into()),
+            };
+        }
+        moves.retain(|m| refused[m.at].is_none());
         if stop_atomic(request, refused) || moves.is_empty() {
             return Ok(());
         }
@@ -308,7 +328,7 @@ struct Files {
 /// A push that was read.
 pub(super) struct Push<'a> {
     pub(super) app: &'a App,
-    pub(super) access: &'a WriteAccess,
+    pub(super) access: &'a PushAccess,
     pub(super) request: &'a PushRequest,
     pub(super) pack: Arc<Pack>,
     pub(super) walk: Arc<Walk>,
@@ -631,6 +651,8 @@ impl Push<'_> {
             Err(e) if e.code == Code::Conflict => {
                 Ok(Err("another reference is in the way: of `a` and `a/b` only one can exist".to_owned()))
             }
+            // A pull request that was merged meanwhile.
+            Err(e) if matches!(e.code, Code::Forbidden | Code::RevisionNotFound) => Ok(Err(e.message)),
             Err(e) => Err(e.into()),
         }
     }

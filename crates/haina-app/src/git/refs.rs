@@ -9,7 +9,7 @@ use haina_git::{ObjectKind, Tag};
 use haina_types::{Error, Oid, RefName, Result};
 
 use crate::App;
-use crate::gate::{ContentAccess, WriteAccess};
+use crate::gate::{ContentAccess, PushAccess};
 
 /// How many tags may point to tags, one after the other.
 const TAG_DEPTH_MAX: usize = 64;
@@ -100,7 +100,7 @@ impl App {
     }
 
     /// The first answer to a client that pushes. There is no version 2 of pushing.
-    pub async fn git_advertise_push(&self, access: &WriteAccess, version: Version) -> Result<Vec<u8>> {
+    pub async fn git_advertise_push(&self, access: &PushAccess, version: Version) -> Result<Vec<u8>> {
         let mut s = self.db().read().await?;
         let version = if version == Version::V2 { Version::V0 } else { version };
         Ok(advertise(Service::ReceivePack, version, &advertisement(self, &mut s, access.repo().id).await?))

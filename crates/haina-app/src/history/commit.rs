@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use haina_db::{git, repos};
+use haina_db::{discussions, git, repos};
 use haina_git::{Commit, Edit, EditError, LfsPointer, Mode, ObjectKind, Signature, deflate, object_id};
 use haina_types::{Code, Error, FilePath, Oid, PathError, RefName, Result, Revision, Sha256, Visibility};
 use serde_json::json;
@@ -10,7 +10,7 @@ use serde_json::json;
 use super::revision::revision_not_found;
 use crate::App;
 use crate::content;
-use crate::gate::WriteAccess;
+use crate::gate::{Moves, TalkAccess, WriteAccess};
 
 /// Largest file outside the content store, in bytes.
 pub(crate) const REGULAR_BYTES_MAX: usize = 10 << 20;
@@ -39,8 +39,18 @@ pub struct CommitHeader {
 pub struct CommitDone {
     /// Its id.
     pub id: Oid,
-    /// The branch it is on.
+    /// The reference it is on.
     pub branch: RefName,
+    /// The number of the pull request that was opened with it.
+    pub opened: Option<i64>,
+}
+
+/// Where a commit goes.
+enum Onto {
+    /// To a reference that exists.
+    Ref(RefName),
+    /// To a pull request for this branch, which is opened with it.
+    NewPull(RefName),
 }
 
 /// A pointer blob and the content that it stands for.
@@ -75,8 +85,8 @@ impl Pending {
 /// [`CommitWriter::finish`] moves the branch; dropping it leaves the branch as it was.
 pub struct CommitWriter {
     app: App,
-    access: WriteAccess,
-    branch: RefName,
+    access: Box<dyn Moves>,
+    onto: Onto,
     header: CommitHeader,
     edits: Vec<Edit>,
     pending: Vec<Pending>,
@@ -104,12 +114,41 @@ impl App {
         revision: &Revision,
         header: CommitHeader,
     ) -> Result<CommitWriter> {
-        if header.summary.trim().is_empty() {
-            return Err(Error::invalid("A commit needs a summary."));
-        }
-        if header.summary.len() + header.description.len() > MESSAGE_BYTES_MAX {
-            return Err(Error::invalid(format!("A commit message has at most {MESSAGE_BYTES_MAX} bytes.")));
-        }
+        check_message(&header)?;
+        let (branch, head) = self.find_branch(access.repo().id, revision).await?;
+        check_parent(&header, &head)?;
+        Ok(self.commit_writer(access, branch, header))
+    }
+
+    /// Begins a commit to a pull request of one's own, or to anyone's for those who may write.
+    pub async fn begin_pull_commit(
+        &self,
+        access: &TalkAccess,
+        revision: &Revision,
+        header: CommitHeader,
+    ) -> Result<CommitWriter> {
+        check_message(&header)?;
+        let number = crate::discussions::number_of(revision)?;
+        let head = self.check_pull(access, number).await?;
+        check_parent(&header, &head)?;
+        let name = crate::discussions::pull_ref(number)?;
+        Ok(self.writer_onto(Box::new(access.clone()), Onto::Ref(name), header))
+    }
+
+    /// Begins a commit that opens a pull request for a branch. If the header names a parent, it begins there.
+    pub async fn begin_new_pull(
+        &self,
+        access: &TalkAccess,
+        revision: &Revision,
+        header: CommitHeader,
+    ) -> Result<CommitWriter> {
+        check_message(&header)?;
+        let (branch, _) = self.find_branch(access.repo().id, revision).await?;
+        Ok(self.writer_onto(Box::new(access.clone()), Onto::NewPull(branch), header))
+    }
+
+    /// A branch as a caller wrote it, and its head.
+    async fn find_branch(&self, repo: i64, revision: &Revision) -> Result<(RefName, Oid)> {
         let branch = match revision.as_str() {
             text if text.starts_with("refs/") => text.parse().ok(),
             text => RefName::branch(text).ok(),
@@ -117,17 +156,19 @@ impl App {
         let branch =
             branch.filter(|b: &RefName| b.as_branch().is_some()).ok_or_else(|| revision_not_found(revision))?;
         let mut s = self.db().read().await?;
-        let head =
-            git::find_ref(&mut s, access.repo().id, &branch).await?.ok_or_else(|| revision_not_found(revision))?;
-        check_parent(&header, &head.oid)?;
-        Ok(self.commit_writer(access, branch, header))
+        let head = git::find_ref(&mut s, repo, &branch).await?.ok_or_else(|| revision_not_found(revision))?;
+        Ok((branch, head.oid))
     }
 
     pub(crate) fn commit_writer(&self, access: &WriteAccess, branch: RefName, header: CommitHeader) -> CommitWriter {
+        self.writer_onto(Box::new(access.clone()), Onto::Ref(branch), header)
+    }
+
+    fn writer_onto(&self, access: Box<dyn Moves>, onto: Onto, header: CommitHeader) -> CommitWriter {
         CommitWriter {
             app: self.clone(),
-            access: access.clone(),
-            branch,
+            access,
+            onto,
             header,
             edits: Vec::new(),
             pending: Vec::new(),
@@ -136,6 +177,16 @@ impl App {
             pointers: Vec::new(),
         }
     }
+}
+
+fn check_message(header: &CommitHeader) -> Result<()> {
+    if header.summary.trim().is_empty() {
+        return Err(Error::invalid("A commit needs a summary."));
+    }
+    if header.summary.len() + header.description.len() > MESSAGE_BYTES_MAX {
+        return Err(Error::invalid(format!("A commit message has at most {MESSAGE_BYTES_MAX} bytes.")));
+    }
+    Ok(())
 }
 
 fn check_parent(header: &CommitHeader, head: &Oid) -> Result<()> {
@@ -316,7 +367,7 @@ impl CommitWriter {
         let _turn = app.history().turn(repo.id).await;
         for _ in 0..TRIES_MAX {
             if let Some(done) = self.attempt(&repo, &pointers).await? {
-                if self.branch == RefName::main() {
+                if done.branch == RefName::main() {
                     app.refresh_facts(repo.id).await?;
                 }
                 return Ok(done);
@@ -328,19 +379,36 @@ impl CommitWriter {
         Err(Error::new(Code::Unavailable, "The branch keeps moving. Please try again."))
     }
 
+    /// The commit to build upon; none on a branch that is to be.
+    async fn find_parent(&self, s: &mut haina_db::Session, repo: i64) -> Result<Option<Oid>> {
+        match (&self.onto, &self.header.parent) {
+            // The commit that the proposal was made from, not a promise that the branch is still there.
+            (Onto::NewPull(_), Some(parent)) => {
+                super::revision::resolve(s, repo, &Revision::new(parent.as_str())).await.map(Some)
+            }
+            (Onto::NewPull(branch), None) => Ok(git::find_ref(s, repo, branch).await?.map(|r| r.oid)),
+            (Onto::Ref(name), _) => {
+                let head = git::find_ref(s, repo, name).await?.map(|r| r.oid);
+                if let Some(head) = &head {
+                    check_parent(&self.header, head)?;
+                }
+                Ok(head)
+            }
+        }
+    }
+
     /// One try on the branch as it is now; `None` when it moved meanwhile.
     async fn attempt(&mut self, repo: &repos::Repo, pointers: &[Pointer]) -> Result<Option<CommitDone>> {
         let app = self.app.clone();
         let mut s = app.db().read().await?;
-        let head = git::find_ref(&mut s, repo.id, &self.branch).await?;
+        let head = self.find_parent(&mut s, repo.id).await?;
         let mut parents = Vec::new();
         let mut root = None;
         let mut generation = 1;
-        if let Some(head) = &head {
-            check_parent(&self.header, &head.oid)?;
-            let commit = git::find_commit(&mut s, repo.id, &head.oid).await?;
-            let commit = commit.ok_or_else(|| Error::internal(format!("commit {} is missing", head.oid)))?;
-            parents.push(head.oid);
+        if let Some(head) = head {
+            let commit = git::find_commit(&mut s, repo.id, &head).await?;
+            let commit = commit.ok_or_else(|| Error::internal(format!("commit {head} is missing")))?;
+            parents.push(head);
             root = Some(commit.tree);
             generation = commit.gen_number + 1;
         }
@@ -349,14 +417,23 @@ impl CommitWriter {
             let mut s = loader.lock().await;
             app.load_tree(&mut s, repo.id, &oid).await
         };
-        let edited = haina_git::edit(root, self.edits.clone(), load)
-            .await
-            .map_err(|e| edit_error(e, head.as_ref().map(|h| h.oid)))?;
+        let edited = haina_git::edit(root, self.edits.clone(), load).await.map_err(|e| edit_error(e, head))?;
         drop(s);
 
+        let author = app.author(self.access.actor()).await?;
+        let mut tx = app.db().begin().await?;
+        let (opened, name) = match &self.onto {
+            Onto::Ref(name) => (None, name.clone()),
+            Onto::NewPull(base) => {
+                let (title, text) = (&self.header.summary, &self.header.description);
+                let status = discussions::Status::Open;
+                let number = app.open_pull(&mut tx, &*self.access, base, title, text, status).await?;
+                (Some(number), crate::discussions::pull_ref(number)?)
+            }
+        };
         let commit = NewCommit {
-            branch: &self.branch,
-            old: head.as_ref().map(|h| h.oid),
+            branch: &name,
+            old: head.filter(|_| opened.is_none()),
             parents,
             generation,
             summary: &self.header.summary,
@@ -365,8 +442,6 @@ impl CommitWriter {
             trees: edited.new_trees,
             operations: self.edits.len(),
         };
-        let author = app.author(self.access.actor()).await?;
-        let mut tx = app.db().begin().await?;
         // Checked again where it counts: the content could have been forgotten since.
         let shas: Vec<Sha256> = self.large.keys().copied().collect();
         let stored = content::list_stored(&mut tx, repo.id, &shas).await?;
@@ -378,10 +453,10 @@ impl CommitWriter {
         for pointer in pointers {
             git::insert_pointer(&mut tx, repo.id, &pointer.blob, &pointer.sha256, pointer.size).await?;
         }
-        let Some(id) = app.record(&mut tx, &self.access, &author, commit).await? else { return Ok(None) };
+        let Some(id) = app.record(&mut tx, &*self.access, &author, commit).await? else { return Ok(None) };
         content::link_committed(&mut tx, repo.id, repo.visibility == Visibility::Public, &files).await?;
         tx.commit().await?;
-        Ok(Some(CommitDone { id, branch: self.branch.clone() }))
+        Ok(Some(CommitDone { id, branch: name, opened }))
     }
 }
 
@@ -415,7 +490,7 @@ impl App {
     pub(crate) async fn record(
         &self,
         tx: &mut haina_db::Session,
-        access: &WriteAccess,
+        access: &dyn Moves,
         author: &(String, String),
         new: NewCommit<'_>,
     ) -> Result<Option<Oid>> {
@@ -459,17 +534,25 @@ impl App {
     pub(crate) async fn move_ref(
         &self,
         tx: &mut haina_db::Session,
-        access: &WriteAccess,
+        access: &dyn Moves,
         change: RefChange<'_>,
     ) -> Result<bool> {
         let (repo, actor, now) = (access.repo(), access.actor(), self.now());
         let RefChange { name, old, new, event, mut data } = change;
+        let pull = match crate::discussions::pull_number(name) {
+            Some(number) => Some(self.admit_pull(tx, access, number, new.is_some()).await?),
+            None if access.is_writer() => None,
+            None => return Err(crate::discussions::only_own_pulls()),
+        };
         if !git::put_ref(tx, repo.id, name, old.as_ref(), new.as_ref(), now).await? {
             return Ok(false);
         }
         let moved = git::RefMove { old, new, actor_id: actor, at: now };
         git::append_reflog(tx, repo.id, name, &moved).await?;
-        repos::touch_repo(tx, repo.id, now).await?;
+        match (&pull, &new) {
+            (Some(pull), Some(new)) => self.note_commits(tx, access, pull, old, *new).await?,
+            _ => repos::touch_repo(tx, repo.id, now).await?,
+        }
         data["ref"] = json!(name.as_str());
         data["old"] = json!(old);
         data["new"] = json!(new);

@@ -1,5 +1,6 @@
 //! The history of repositories: revisions, trees, files, commits. Objects are git's own, kept in the database.
 
+mod base;
 mod commit;
 mod entry;
 mod log;
@@ -9,6 +10,7 @@ mod refs;
 mod revision;
 mod tree;
 
+pub(crate) use base::merge_base;
 pub use commit::{CommitDone, CommitHeader, CommitWriter};
 pub(crate) use commit::{NewCommit, Pending, REGULAR_BYTES_MAX, RefChange};
 pub use entry::{Entry, EntryKind, LastCommit, Lfs};
@@ -17,5 +19,5 @@ pub use objects::State;
 pub(crate) use objects::load_raw;
 pub use preupload::{PreuploadAnswer, PreuploadFile, UploadMode};
 pub use refs::{BranchStart, RefTarget, Refs};
-pub(crate) use revision::resolve;
+pub(crate) use revision::{resolve, revision_not_found};
 pub use tree::{TREE_PAGE_MAX, TreeOptions};

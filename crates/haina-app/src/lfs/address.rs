@@ -41,6 +41,8 @@ pub(super) struct Grant {
     pub repo_id: i64,
     /// For whom it was made.
     pub user_id: Option<i64>,
+    /// Whether what comes is for a proposal of somebody who may not write.
+    pub proposed: bool,
     pub oid: Sha256,
     /// Bytes of the object.
     pub size: u64,
@@ -54,6 +56,7 @@ pub(super) struct Grant {
 
 const VERSION: u8 = 1;
 const FLAG_USER: u8 = 0x80;
+const FLAG_PROPOSED: u8 = 0x40;
 const GRANT_BYTES: usize = 78;
 const MAC_BYTES: usize = 32;
 
@@ -82,8 +85,10 @@ impl Grant {
 
     fn seal(&self) -> [u8; GRANT_BYTES] {
         let mut out = [0; GRANT_BYTES];
+        let user = if self.user_id.is_some() { FLAG_USER } else { 0 };
+        let proposed = if self.proposed { FLAG_PROPOSED } else { 0 };
         let fields: [&[u8]; 8] = [
-            &[VERSION, self.action.number() | if self.user_id.is_some() { FLAG_USER } else { 0 }],
+            &[VERSION, self.action.number() | user | proposed],
             &self.repo_id.to_le_bytes(),
             &self.user_id.unwrap_or(0).to_le_bytes(),
             self.oid.as_bytes(),
@@ -109,7 +114,7 @@ impl Grant {
             Some(*head)
         }
         let [version, what] = take(&mut rest)?;
-        if version != VERSION || what & !FLAG_USER != action.number() {
+        if version != VERSION || what & !(FLAG_USER | FLAG_PROPOSED) != action.number() {
             return None;
         }
         let repo_id = i64::from_le_bytes(take(&mut rest)?);
@@ -118,6 +123,7 @@ impl Grant {
             action,
             repo_id,
             user_id: (what & FLAG_USER != 0).then_some(user_id),
+            proposed: what & FLAG_PROPOSED != 0,
             oid: Sha256(take(&mut rest)?),
             size: u64::from_le_bytes(take(&mut rest)?),
             part_bytes: u64::from_le_bytes(take(&mut rest)?),
@@ -205,6 +211,7 @@ mod tests {
             action: Action::Part,
             repo_id: 7,
             user_id: Some(i64::MIN),
+            proposed: false,
             oid: Sha256([9; 32]),
             size: 250,
             part_bytes: 100,
@@ -216,7 +223,8 @@ mod tests {
     #[test]
     fn round_trip_with_key_overlap() {
         let (old, new) = (Signer::new(&[[1; 32]]).unwrap(), Signer::new(&[[2; 32], [1; 32]]).unwrap());
-        for g in [grant(), Grant { user_id: None, action: Action::Get, ..grant() }] {
+        for g in [grant(), Grant { user_id: None, action: Action::Get, ..grant() }, Grant { proposed: true, ..grant() }]
+        {
             assert_eq!(new.verify(&old.sign(&g), g.action, NOW), Ok(g));
             assert_eq!(old.verify(&new.sign(&g), g.action, NOW), Err(Refused::Signature));
         }

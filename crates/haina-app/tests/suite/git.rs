@@ -78,7 +78,7 @@ async fn push(
     flush_to(&mut body);
     body.extend(pack);
     let pieces: Vec<_> = body.chunks(10_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-    let answer = hub.app.git_push(access, Box::pin(futures_util::stream::iter(pieces))).await.unwrap();
+    let answer = hub.app.git_push(&access.clone().into(), Box::pin(futures_util::stream::iter(pieces))).await.unwrap();
     String::from_utf8(all(answer).await).unwrap()
 }
 

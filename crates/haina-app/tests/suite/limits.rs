@@ -3,7 +3,7 @@
 use haina_app::history::BranchStart;
 use haina_types::{Code, RepoKind, Revision, Visibility};
 
-use crate::hub::{Hub, both};
+use crate::hub::both;
 
 both! {
     async fn what_is_over_a_limit_is_refused_and_named(hub: Hub) {

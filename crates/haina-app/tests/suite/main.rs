@@ -4,6 +4,7 @@
 
 mod collections;
 mod commits;
+mod discussions;
 mod gate;
 mod git;
 mod hub;

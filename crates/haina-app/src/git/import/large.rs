@@ -111,7 +111,7 @@ impl Large {
                 Some(place) => read(place),
                 None => Box::pin(futures_util::stream::empty()),
             };
-            app.store_content(access, body, expect).await.map_err(|e| match e.code {
+            app.store_content(&access.upload(), body, expect).await.map_err(|e| match e.code {
                 haina_types::Code::Invalid => {
                     Error::invalid(format!("{} `git lfs fsck` finds what is damaged; nothing was imported.", e.message))
                 }

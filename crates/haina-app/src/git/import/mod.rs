@@ -18,7 +18,7 @@ use super::feed::{Bands, feed};
 use super::push::{Move, Push, Refusal, mebibytes, rule};
 use super::spool::{Pack, receive_pack};
 use super::walk::{Walk, Walker, paths};
-use crate::gate::WriteAccess;
+use crate::gate::{PushAccess, WriteAccess};
 use crate::repos::NewRepo;
 use crate::{App, Caller};
 use large::Large;
@@ -350,7 +350,8 @@ impl App {
         // Nobody listens.
         let (mut feed, _) = feed(Bands::None, true);
         let mut told = vec![None; request.commands.len()];
-        let push = Push { app: self, access, request: &request, pack, walk, door: "import" };
+        let access = PushAccess::from(access.clone());
+        let push = Push { app: self, access: &access, request: &request, pack, walk, door: "import" };
         push.take(moves.collect(), &mut told, HashMap::new(), &mut feed).await.map_err(refused)?;
         let failed: Vec<String> =
             wanted.iter().zip(&told).filter_map(|(w, why)| Some(format!("{}: {}", w.name, why.as_ref()?))).collect();
