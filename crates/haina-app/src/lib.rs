@@ -15,6 +15,7 @@ mod jobs;
 pub mod lfs;
 pub mod people;
 pub mod repos;
+pub mod requests;
 pub mod social;
 mod words;
 

@@ -1,7 +1,9 @@
 //! Whether every statement of this crate means something to the database that is open.
 
 use crate::sql::Sql;
-use crate::{Db, Result, collections, content, git, jobs, ledger, lfs, meta, people, repos, search, social};
+use crate::{
+    Db, Result, collections, content, gates, git, jobs, ledger, lfs, meta, moves, people, repos, search, social,
+};
 
 impl Db {
     /// Prepares every statement; how many there are. For tests, and for `fsck` after a migration by hand.
@@ -9,11 +11,13 @@ impl Db {
         let modules = [
             collections::STATEMENTS,
             content::STATEMENTS,
+            gates::STATEMENTS,
             git::STATEMENTS,
             jobs::STATEMENTS,
             ledger::STATEMENTS,
             lfs::STATEMENTS,
             meta::STATEMENTS,
+            moves::STATEMENTS,
             people::STATEMENTS,
             repos::STATEMENTS,
             social::STATEMENTS,

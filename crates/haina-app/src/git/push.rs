@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use haina_db::git;
 use haina_git::ObjectKind;
 use haina_git::wire::{PackError, PackLimits, PushCommand, PushReport, PushRequest, WireError, report};
-use haina_types::{Code, Error, Oid, RefName, Result, Sha256, Timestamp, Visibility, XetHash};
+use haina_types::{Code, Error, Oid, RefName, Result, Sha256, Timestamp, XetHash};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -540,7 +540,7 @@ impl Push<'_> {
         if moves.iter().all(|m| refused[m.at].is_some()) {
             return Ok(());
         }
-        content::link_committed(&mut tx, repo.id, repo.visibility == Visibility::Public, &held).await?;
+        content::link_committed(&mut tx, repo.id, &held).await?;
         tx.commit().await?;
         for warning in warnings {
             let _ = feed.tell(&warning).await;
