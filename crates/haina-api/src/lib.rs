@@ -38,6 +38,7 @@ pub use trace::finish;
     tags(
         (name = "people", description = "Who asks"),
         (name = "repositories", description = "Making, finding, describing, deleting"),
+        (name = "access", description = "Gated content: asking, giving, taking away"),
         (name = "files", description = "Folders and files at a revision"),
         (name = "commits", description = "History"),
         (name = "community", description = "Likes, follows, collections, webhooks"),

@@ -4,6 +4,7 @@ use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use base64::Engine;
 use bytes::Bytes;
+use haina_app::repos::Repo;
 use haina_app::{App, Caller};
 use haina_types::{Code, Error, RepoKind, RepoPath, Result as TypesResult, Revision};
 use http::{HeaderMap, Method, header};
@@ -98,6 +99,13 @@ impl Target {
     /// The repository of an address of git's, whose name may end in `.git`.
     pub async fn of_git<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         Self::read(parts, state, true).await
+    }
+
+    /// The path of the repository's pages today, if it was asked for by a name that it had before.
+    pub fn moved(&self, repo: &Repo) -> Option<String> {
+        let now = repo.path();
+        let same = self.path.namespace.fold() == now.namespace.fold() && self.path.name.fold() == now.name.fold();
+        (!same).then(|| format!("/{}{}", repo.kind.url_prefix(), crate::answer::path(&now.to_string())))
     }
 
     async fn read<S: Send + Sync>(parts: &mut Parts, state: &S, of_git: bool) -> Result<Self, ApiError> {

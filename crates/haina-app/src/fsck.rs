@@ -170,6 +170,7 @@ impl App {
                     if let Some(pointer) = haina_git::LfsPointer::parse(&raw) {
                         let stored = content::find_stored(&mut s, repo, &pointer.sha256).await?;
                         match stored {
+                            None if content::is_gone(&mut s, repo, &pointer.sha256).await? => {}
                             None => bad("points to content that is not stored"),
                             Some(stored) if stored.size != pointer.size => bad("points to content of another size"),
                             Some(_) => {}

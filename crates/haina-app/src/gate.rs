@@ -4,8 +4,10 @@
 
 use std::sync::Arc;
 
+use haina_db::gates::{self, AccessStatus};
 use haina_db::people::{self, Namespace, User};
 use haina_db::repos::{self, Repo, Viewer};
+use haina_db::{Session, moves};
 use haina_types::{Action, Code, Error, OrgRole, RepoKind, RepoPath, Result, Slug, Timestamp, TokenRole, Visibility};
 
 use crate::App;
@@ -149,6 +151,11 @@ macro_rules! access {
 access!(
     /// The right to know a repository and its metadata.
     ReadAccess
+);
+access!(
+    /// The right to see a repository's folders, references and history, but not into its files: what everyone who
+    /// knows a gated repository sees of it.
+    ListAccess
 );
 access!(
     /// The right to read a repository's content.
@@ -331,6 +338,35 @@ impl Moves for TalkAccess {
     }
 }
 
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// What allows to see a repository's folders and history: [`ListAccess`], and [`ContentAccess`] all the more.
+pub trait Listing: sealed::Sealed + Sync {
+    /// The repository.
+    fn repo(&self) -> &Repo;
+
+    /// The acting user's id.
+    fn actor(&self) -> Option<i64>;
+}
+
+macro_rules! listing {
+    ($($name:ident)*) => {
+        $(impl sealed::Sealed for $name {}
+        impl Listing for $name {
+            fn repo(&self) -> &Repo {
+                &self.repo
+            }
+
+            fn actor(&self) -> Option<i64> {
+                self.actor
+            }
+        })*
+    };
+}
+listing! { ListAccess ContentAccess }
+
 impl ContentAccess {
     /// For the hub's own work: reading facts, verifying claims.
     pub(crate) fn of_system(repo: Arc<Repo>) -> Self {
@@ -362,11 +398,30 @@ pub(crate) fn repo_not_found() -> Error {
     Error::new(Code::RepoNotFound, "Repository not found")
 }
 
+/// Taken down by an administrator.
+fn disabled() -> Error {
+    Error::new(Code::Disabled, "Access to this resource is disabled.")
+}
+
+/// The repository of this name, or the one that had it before it moved and that no other has replaced.
+pub(crate) async fn find_by_name(s: &mut Session, kind: RepoKind, path: &RepoPath) -> Result<Option<Repo>> {
+    let (namespace, name) = (path.namespace.fold(), path.name.fold());
+    match repos::find_repo(s, kind, &namespace, &name).await? {
+        Some(repo) => Ok(Some(repo)),
+        None => Ok(moves::find_moved(s, kind, &namespace, &name).await?),
+    }
+}
+
 impl App {
     /// The strongest action that `caller` may take on `repo`; `None` when they may not know of it.
     async fn right(&self, caller: &Caller, repo: &Repo) -> Result<Option<Action>> {
         let public = (repo.visibility == Visibility::Public).then_some(Action::Read);
-        let Some(user) = caller.user() else { return Ok(public) };
+        Ok(self.own_right(caller, repo).await?.max(public))
+    }
+
+    /// The strongest action that `caller` may take on `repo` for having a part in it, and not because everyone may.
+    async fn own_right(&self, caller: &Caller, repo: &Repo) -> Result<Option<Action>> {
+        let Some(user) = caller.user() else { return Ok(None) };
         let own = if user.is_admin || repo.namespace.id == user.id {
             Some(Action::Admin)
         } else {
@@ -382,15 +437,58 @@ impl App {
             }
         };
         let limit = caller.token_limit(repo.kind, &repo.path());
-        Ok(own.and_then(|own| limit.map(|limit| own.min(limit))).max(public))
+        Ok(own.and_then(|own| limit.map(|limit| own.min(limit))))
+    }
+
+    /// Whether `caller` has a part in `repo`, so that no gate is in their way.
+    pub(crate) async fn has_part(&self, caller: &Caller, repo: &Repo) -> Result<bool> {
+        Ok(self.own_right(caller, repo).await?.is_some())
+    }
+
+    /// Whether the content of `repo` is open to `caller`, who may know it: it may be taken down, or gated.
+    async fn check_gate(&self, caller: &Caller, repo: &Repo) -> Result<()> {
+        if repo.disabled_reason.is_some() {
+            return Err(disabled());
+        }
+        if repo.gated.is_none() || self.own_right(caller, repo).await?.is_some() {
+            return Ok(());
+        }
+        let (kind, path) = (repo.kind, repo.path());
+        let page = format!("{}/{}{path}", self.base_url(), kind.url_prefix());
+        let restricted = format!("Access to {kind} {path} is restricted");
+        let text = match caller.user() {
+            None => format!(
+                "{restricted}. You must have access to it and be authenticated to access it. Please log in, and ask for access at {page}"
+            ),
+            // Its owner chose what it may be used for.
+            Some(_) if caller.token_limit(kind, &path).is_none() => format!(
+                "{restricted} and your token does not reach it: use one whose scopes name {}{path}.",
+                kind.url_prefix()
+            ),
+            Some(user) => {
+                let mut s = self.db().read().await?;
+                match gates::find_request(&mut s, repo.id, user.id).await?.map(|r| r.status) {
+                    Some(AccessStatus::Accepted) => return Ok(()),
+                    Some(AccessStatus::Pending) => format!(
+                        "{restricted} and you are not in the authorized list. Your request to access it is awaiting a review by its owners."
+                    ),
+                    Some(AccessStatus::Rejected) => format!(
+                        "{restricted} and you are not in the authorized list. Your request to access it was rejected by its owners. See {page}"
+                    ),
+                    None => {
+                        format!("{restricted} and you are not in the authorized list. Visit {page} to ask for access.")
+                    }
+                }
+            }
+        };
+        Err(Error::new(Code::GatedRepo, text))
     }
 
     async fn admit(&self, caller: &Caller, kind: RepoKind, path: &RepoPath, want: Action) -> Result<Arc<Repo>> {
         let repo = {
             let mut s = self.db().read().await?;
-            repos::find_repo(&mut s, kind, &path.namespace.fold(), &path.name.fold()).await?
+            find_by_name(&mut s, kind, path).await?.ok_or_else(repo_not_found)?
         };
-        let repo = repo.ok_or_else(repo_not_found)?;
         let right = self.right(caller, &repo).await?.ok_or_else(repo_not_found)?;
         if right < want {
             return Err(if caller.is_anonymous() {
@@ -415,12 +513,19 @@ impl App {
         Ok(ReadAccess { repo, actor: caller.user().map(|u| u.id) })
     }
 
+    /// May `caller` see this repository's folders and history?
+    pub async fn list_content(&self, caller: &Caller, kind: RepoKind, path: &RepoPath) -> Result<ListAccess> {
+        let repo = self.admit(caller, kind, path, Action::Read).await?;
+        if repo.disabled_reason.is_some() {
+            return Err(disabled());
+        }
+        Ok(ListAccess { repo, actor: caller.user().map(|u| u.id) })
+    }
+
     /// May `caller` read this repository's content?
     pub async fn read_content(&self, caller: &Caller, kind: RepoKind, path: &RepoPath) -> Result<ContentAccess> {
         let repo = self.admit(caller, kind, path, Action::Read).await?;
-        if repo.disabled_reason.is_some() {
-            return Err(Error::new(Code::Disabled, "Access to this resource is disabled."));
-        }
+        self.check_gate(caller, &repo).await?;
         Ok(ContentAccess { repo, actor: caller.user().map(|u| u.id) })
     }
 
@@ -428,7 +533,7 @@ impl App {
     pub async fn write(&self, caller: &Caller, kind: RepoKind, path: &RepoPath) -> Result<WriteAccess> {
         let repo = self.admit(caller, kind, path, Action::Write).await?;
         if repo.disabled_reason.is_some() {
-            return Err(Error::new(Code::Disabled, "Access to this resource is disabled."));
+            return Err(disabled());
         }
         Ok(WriteAccess { repo, actor: caller.user().map(|u| u.id) })
     }
@@ -485,9 +590,11 @@ impl App {
         if right < want {
             return Err(Error::new(Code::Forbidden, "You don't have the rights required to do this any more."));
         }
-        if repo.disabled_reason.is_some() {
-            return Err(Error::new(Code::Disabled, "Access to this resource is disabled."));
-        }
+        self.check_gate(&caller, &repo).await.map_err(|e| match e.code {
+            // They need not say who they are: the address does.
+            Code::GatedRepo if user_id.is_some() => Error::new(Code::Forbidden, e.message),
+            _ => e,
+        })?;
         Ok(Arc::new(repo))
     }
 

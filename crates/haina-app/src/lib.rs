@@ -17,6 +17,7 @@ pub mod lfs;
 pub mod limits;
 pub mod people;
 pub mod repos;
+pub mod requests;
 pub mod social;
 mod words;
 

@@ -2,8 +2,8 @@
 
 use crate::sql::Sql;
 use crate::{
-    Db, Result, collections, content, discussions, git, git_usage, jobs, ledger, lfs, meta, people, repos, search,
-    social,
+    Db, Result, collections, content, discussions, gates, git, git_usage, jobs, ledger, lfs, meta, moves, people,
+    repos, search, social,
 };
 
 impl Db {
@@ -13,12 +13,14 @@ impl Db {
             collections::STATEMENTS,
             content::STATEMENTS,
             discussions::STATEMENTS,
+            gates::STATEMENTS,
             git::STATEMENTS,
             git_usage::STATEMENTS,
             jobs::STATEMENTS,
             ledger::STATEMENTS,
             lfs::STATEMENTS,
             meta::STATEMENTS,
+            moves::STATEMENTS,
             people::STATEMENTS,
             repos::STATEMENTS,
             social::STATEMENTS,

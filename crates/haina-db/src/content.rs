@@ -236,6 +236,17 @@ statements! {
          where r.repo_id = e.repo_id and r.file_hash = e.file_hash returning r.repo_id, r.file_hash",
     );
     REPO_SHA_OF_FILE_DELETE = point("delete from repo_sha where repo_id = $1 and file_hash = $2");
+    REPO_SHA_DELETE = point("delete from repo_sha where repo_id = $1 and sha256 = $2 returning file_hash");
+    // A file that another digest of the repository stands for stays.
+    REPO_FILE_DELETE = point(
+        "delete from repo_file where repo_id = $1 and file_hash = $2 and not exists
+         (select 1 from repo_sha s where s.repo_id = $1 and s.file_hash = $2)"
+    );
+    GONE_INSERT = point(
+        "insert into lfs_gone (repo_id, sha256, at) values ($1, $2, $3)
+         on conflict (repo_id, sha256) do update set at = excluded.at"
+    );
+    GONE_FIND = point("select at from lfs_gone where repo_id = $1 and sha256 = $2");
     REPO_FILES_DELETE = point("delete from repo_file where repo_id = $1");
     REPO_SHAS_DELETE = point("delete from repo_sha where repo_id = $1");
     FILE_REPOS = point("select repo_id from repo_file where file_hash = $1 order by repo_id limit $2");
@@ -540,6 +551,20 @@ pub async fn forget_repo(s: &mut Session, repo_id: i64) -> Result<()> {
     s.exec(&REPO_SHAS_DELETE, &values![repo_id]).await?;
     s.exec(&REPO_FILES_DELETE, &values![repo_id]).await?;
     Ok(())
+}
+
+/// Takes a large file from a repository on purpose; `false` if it does not hold it. The bytes stay until they are
+/// collected.
+pub async fn drop_file(s: &mut Session, repo_id: i64, sha256: &Sha256, now: Timestamp) -> Result<bool> {
+    let Some(row) = s.opt(&REPO_SHA_DELETE, &values![repo_id, sha256]).await? else { return Ok(false) };
+    s.exec(&REPO_FILE_DELETE, &values![repo_id, row.bytes(0)?]).await?;
+    s.exec(&GONE_INSERT, &values![repo_id, sha256, now]).await?;
+    Ok(true)
+}
+
+/// When a large file of a repository was deleted on purpose, the last time.
+pub async fn find_gone(s: &mut Session, repo_id: i64, sha256: &Sha256) -> Result<Option<Timestamp>> {
+    s.opt(&GONE_FIND, &values![repo_id, sha256]).await?.map(|r| r.time(0)).transpose()
 }
 
 /// What a repository holds under a SHA-256.

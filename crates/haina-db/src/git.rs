@@ -68,6 +68,33 @@ statements! {
         "insert into lfs_pointer (repo_id, blob_oid, sha256, size) values ($1, $2, $3, $4)
          on conflict (repo_id, blob_oid) do nothing"
     );
+    // `created_at` is when the content came to the repository.
+    LIST_POINTERS = long(
+        "select p.blob_oid, p.sha256, p.size, c.created_at from lfs_pointer p
+         join repo_sha c on c.repo_id = p.repo_id and c.sha256 = p.sha256
+         join repo_file f on f.repo_id = c.repo_id and f.file_hash = c.file_hash
+         where p.repo_id = $1 order by p.sha256, p.blob_oid limit $2"
+    );
+    COPY_OBJECTS = long_pair(
+        "insert into git_object (repo_id, oid, kind, size, storage, z)
+         select $2, o.oid, o.kind, o.size, o.storage, o.z from git_object o
+         where o.repo_id = $1 and o.oid in (select unhex(value) from json_each($3))
+         on conflict (repo_id, oid) do nothing",
+        "insert into git_object (repo_id, oid, kind, size, storage, z)
+         select $2, o.oid, o.kind, o.size, o.storage, o.z from git_object o
+         where o.repo_id = $1 and o.oid = any($3)
+         on conflict (repo_id, oid) do nothing"
+    );
+    COPY_POINTERS = long_pair(
+        "insert into lfs_pointer (repo_id, blob_oid, sha256, size)
+         select $2, p.blob_oid, p.sha256, p.size from lfs_pointer p
+         where p.repo_id = $1 and p.blob_oid in (select unhex(value) from json_each($3))
+         on conflict (repo_id, blob_oid) do nothing",
+        "insert into lfs_pointer (repo_id, blob_oid, sha256, size)
+         select $2, p.blob_oid, p.sha256, p.size from lfs_pointer p
+         where p.repo_id = $1 and p.blob_oid = any($3)
+         on conflict (repo_id, blob_oid) do nothing"
+    );
     HAS_POINTER = point("select 1 from lfs_pointer where sha256 = $2 and repo_id = $1 limit 1");
     FIND_COMMIT = point(concat!("select ", commit_columns!(), " from git_commit where repo_id = $1 and oid = $2"));
     LIST_COMMITS_BY_OID = long_pair(
@@ -269,6 +296,35 @@ pub async fn list_blob_info(s: &mut Session, repo: i64, oids: &[Oid]) -> Result<
 /// Notes that a blob is an LFS pointer.
 pub async fn insert_pointer(s: &mut Session, repo: i64, blob: &Oid, sha256: &Sha256, size: u64) -> Result<()> {
     s.exec(&INSERT_POINTER, &values![repo, blob, sha256, size]).await.map(drop)
+}
+
+/// A pointer blob whose content is here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PointerRow {
+    /// The blob.
+    pub blob: Oid,
+    /// What it points to.
+    pub sha256: Sha256,
+    /// Size of the content.
+    pub size: u64,
+    /// When the content came.
+    pub pushed_at: Timestamp,
+}
+
+/// The pointers of a repository whose content is here, by digest; at most `limit`.
+pub async fn list_pointers(s: &mut Session, repo: i64, limit: usize) -> Result<Vec<PointerRow>> {
+    let rows = s.rows(&LIST_POINTERS, &values![repo, limit]).await?;
+    rows.iter()
+        .map(|r| Ok(PointerRow { blob: r.oid(0)?, sha256: r.sha256(1)?, size: r.size(2)?, pushed_at: r.time(3)? }))
+        .collect()
+}
+
+/// Copies objects, and what is known of pointers among them, from one repository to another; how many objects came.
+pub async fn copy_objects(s: &mut Session, from: i64, to: i64, oids: &[Oid]) -> Result<u64> {
+    let blobs: Vec<&[u8]> = oids.iter().map(|o| o.0.as_slice()).collect();
+    let count = s.exec(&COPY_OBJECTS, &[Value::Int(from), Value::Int(to), Value::Blobs(&blobs)]).await?;
+    s.exec(&COPY_POINTERS, &[Value::Int(from), Value::Int(to), Value::Blobs(&blobs)]).await?;
+    Ok(count)
 }
 
 /// Whether any blob of the repository points to this file.

@@ -31,6 +31,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     5 "0005_search";
     6 "0006_git_usage";
     7 "0007_discussion";
+    8 "0008_manage";
 };
 
 /// PostgreSQL's advisory lock for migrating ("hainamig").

@@ -61,6 +61,7 @@ statements! {
     TOUCH_REPO = point("update repo set updated_at = $2 where id = $1");
     SET_TRENDING = point("update repo set trending = $2 where id = $1");
     ADD_USED_BYTES = point("update repo set used_bytes = used_bytes + $2 where id = $1");
+    SUM_USED_BYTES = point("select coalesce(cast(sum(used_bytes) as bigint), 0) from repo where ns_id = $1");
     PUT_CARD = point(
         "insert into repo_card (repo_id, commit_oid, card, config, safetensors, gguf, pipeline_tag, library_name, description,
              parameters)
@@ -160,6 +161,11 @@ impl Repo {
     /// `namespace/name`.
     pub fn path(&self) -> RepoPath {
         RepoPath { namespace: self.namespace.name.clone(), name: self.name.clone() }
+    }
+
+    /// Whether everyone may read its content.
+    pub fn is_open(&self) -> bool {
+        self.visibility == Visibility::Public && self.gated.is_none()
     }
 
     pub(crate) fn from_row(row: &Row) -> Result<Self> {
@@ -294,6 +300,11 @@ pub async fn set_trending(s: &mut Session, id: i64, trending: i64) -> Result<()>
 /// Adds to (or takes from) the bytes of a repository's content.
 pub async fn add_used_bytes(s: &mut Session, id: i64, bytes: i64) -> Result<()> {
     s.exec(&ADD_USED_BYTES, &values![id, bytes]).await.map(drop)
+}
+
+/// Bytes of all repositories of a namespace together.
+pub async fn sum_used_bytes(s: &mut Session, ns_id: i64) -> Result<u64> {
+    s.one(&SUM_USED_BYTES, &values![ns_id]).await?.size(0)
 }
 
 /// What a repository's files say of it. The JSON texts are kept as they are.

@@ -91,6 +91,9 @@ async fn view_of(app: &App, access: &ContentAccess, commit: Oid, entry: &Entry) 
 /// `GET …/blob/{rev}/{path}`
 pub(crate) async fn get(State(app): State<App>, visit: Visit, target: Target) -> Answer {
     let access = app.read_content(visit.caller(), target.kind, &target.path).await?;
+    if let Some(now) = target.moved(access.repo()) {
+        return Ok(go(&now.blob(target.revision.as_str(), target.file_text()), []));
+    }
     let commit = app.resolve_revision(&access, &target.revision).await?;
     let Some(file) = &target.file else {
         return Err(Error::new(Code::EntryNotFound, "There is no such file.").into());

@@ -14,7 +14,7 @@ use crate::locale::Locale;
 use crate::messages::Words;
 use crate::parts::{FileRow, RepoHead, Tab, file_rows, is_bare, publish_commands, shorten, strings};
 use crate::target::Target;
-use crate::visit::{Answer, Visit, show};
+use crate::visit::{Answer, Visit, go, show};
 
 /// Files listed below the card.
 const FILES_SHOWN: usize = 12;
@@ -133,8 +133,11 @@ pub(crate) fn ways(
 /// `GET /{namespace}/{name}` and its siblings for other kinds.
 pub(crate) async fn get(State(app): State<App>, visit: Visit, target: Target) -> Answer {
     let read = app.read(visit.caller(), target.kind, &target.path).await?;
+    if let Some(now) = target.moved(read.repo()) {
+        return Ok(go(&now.url(), []));
+    }
     let info = app.repo_info(&read).await?;
-    let access = app.read_content(visit.caller(), target.kind, &target.path).await?;
+    let access = app.list_content(visit.caller(), target.kind, &target.path).await?;
     let private = info.repo.visibility == Visibility::Private;
     let address = RepoAddress::new(target.kind, &info.repo.path());
 

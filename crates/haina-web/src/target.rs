@@ -2,6 +2,7 @@
 
 use axum::extract::{FromRequestParts, Path};
 use haina_app::App;
+use haina_app::repos::Repo;
 use haina_types::{Code, Error, FilePath, RepoKind, RepoPath, Revision};
 use http::request::Parts;
 
@@ -23,6 +24,13 @@ impl Target {
     /// The address in the words of the visitor.
     pub fn address(&self) -> RepoAddress {
         RepoAddress::new(self.kind, &self.path)
+    }
+
+    /// The address of today, if the repository was asked for by a name that it had before.
+    pub fn moved(&self, repo: &Repo) -> Option<RepoAddress> {
+        let (asked, now) = (&self.path, repo.path());
+        let same = asked.namespace.fold() == now.namespace.fold() && asked.name.fold() == now.name.fold();
+        (!same).then(|| RepoAddress::new(self.kind, &now))
     }
 
     /// The path as text; empty for the root.

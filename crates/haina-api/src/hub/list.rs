@@ -5,7 +5,7 @@ use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
 use haina_app::App;
 use haina_app::repos::{ListQuery, ListSort};
-use haina_types::{Error, RepoKind};
+use haina_types::{Code, Error, RepoKind};
 use http::{HeaderMap, header};
 use serde_json::Value;
 
@@ -127,8 +127,12 @@ async fn list(app: App, who: Who, uri: OriginalUri, query: Query, kind: RepoKind
         let files = match (shape.wants("siblings"), summary.commit) {
             (true, Some(commit)) => {
                 let path = summary.repo.path();
-                let access = app.read_content(&who.0, kind, &path).await?;
-                Some(app.list_files(&access, commit).await?)
+                match app.list_content(&who.0, kind, &path).await {
+                    Ok(access) => Some(app.list_files(&access, commit).await?),
+                    // Taken down, moved or deleted since the list was made: no reason to keep back the rest.
+                    Err(e) if matches!(e.code, Code::Disabled | Code::RepoNotFound) => None,
+                    Err(e) => return Err(e.into()),
+                }
             }
             _ => None,
         };

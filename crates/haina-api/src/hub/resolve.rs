@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{OriginalUri, State};
 use axum::response::Response;
 use haina_app::App;
 use haina_app::gate::ContentAccess;
@@ -88,11 +88,7 @@ fn describe(app: &App, target: &Target, access: &ContentAccess, commit: Oid, ent
             "default-src 'none'; style-src 'unsafe-inline'; media-src 'self'; img-src 'self' data:; sandbox",
         ),
     );
-    let cache = if access.repo().visibility == haina_types::Visibility::Public {
-        "public, no-cache"
-    } else {
-        "private, no-cache"
-    };
+    let cache = if access.repo().is_open() { "public, no-cache" } else { "private, no-cache" };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     headers.insert(header::VARY, HeaderValue::from_static("Authorization, Cookie"));
     let (_, name) = FilePath::split(&entry.path);
@@ -130,20 +126,40 @@ fn describe(app: &App, target: &Target, access: &ContentAccess, commit: Oid, ent
     Ok(headers)
 }
 
+/// On to the same file of a repository that was asked for by a name that it had before. Without scheme and host, so that
+/// clients see that it is not another site, and send their token along.
+fn moved(target: &Target, access: &ContentAccess, verb: &str, query: Option<&str>) -> Option<Result<Response>> {
+    let now = target.moved(access.repo())?;
+    let file = encode_path(target.file.as_deref().unwrap_or_default());
+    let query = query.map_or_else(String::new, |q| format!("?{q}"));
+    let to = format!("{now}/{verb}/{}/{file}{query}", segment(target.rev.as_str()));
+    Some(value(&to).and_then(|to| {
+        let headers = HeaderMap::from_iter([
+            (header::LOCATION, to),
+            (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+        ]);
+        respond(StatusCode::TEMPORARY_REDIRECT, headers, Body::empty())
+    }))
+}
+
 /// A file: its headers, and with GET its bytes, whole or a range.
 #[utoipa::path(get, path = "/{namespace}/{repo}/resolve/{rev}/{path}", tag = "files",
     params(("namespace" = String, Path), ("repo" = String, Path), ("rev" = String, Path), ("path" = String, Path),
         ("Range" = Option<String>, Header), ("If-None-Match" = Option<String>, Header)),
     responses((status = 200, content_type = "application/octet-stream", headers(("ETag" = String), ("X-Repo-Commit" = String), ("X-Linked-Size" = u64), ("X-Xet-Hash" = String))),
-        (status = 206), (status = 304), (status = 404, body = crate::error::ErrorBody), (status = 416, body = crate::error::ErrorBody)))]
+        (status = 206), (status = 304), (status = 307, description = "the repository has another name now"), (status = 404, body = crate::error::ErrorBody), (status = 416, body = crate::error::ErrorBody)))]
 pub async fn resolve(
     State(app): State<App>,
     Who(caller): Who,
     target: Target,
     method: Method,
+    uri: OriginalUri,
     asked: HeaderMap,
 ) -> Result<Response> {
     let access = app.read_content(&caller, target.kind, &target.path).await?;
+    if let Some(response) = moved(&target, &access, "resolve", uri.query()) {
+        return response;
+    }
     let commit = app.resolve_revision(&access, &target.rev).await?;
     let path = file_path(&target, commit)?;
     let entry = app.find_entry(&access, commit, &path).await?;
@@ -227,9 +243,12 @@ pub async fn resolve(
 /// The blob as history has it: for a large file, its pointer.
 #[utoipa::path(get, path = "/{namespace}/{repo}/raw/{rev}/{path}", tag = "files",
     params(("namespace" = String, Path), ("repo" = String, Path), ("rev" = String, Path), ("path" = String, Path)),
-    responses((status = 200, content_type = "text/plain"), (status = 404, body = crate::error::ErrorBody)))]
-pub async fn raw(State(app): State<App>, Who(caller): Who, target: Target) -> Result<Response> {
+    responses((status = 200, content_type = "text/plain"), (status = 307, description = "the repository has another name now"), (status = 404, body = crate::error::ErrorBody)))]
+pub async fn raw(State(app): State<App>, Who(caller): Who, target: Target, uri: OriginalUri) -> Result<Response> {
     let access = app.read_content(&caller, target.kind, &target.path).await?;
+    if let Some(response) = moved(&target, &access, "raw", uri.query()) {
+        return response;
+    }
     let commit = app.resolve_revision(&access, &target.rev).await?;
     let path = file_path(&target, commit)?;
     let mut entry = app.find_entry(&access, commit, &path).await?;

@@ -34,7 +34,10 @@ pub use access::{CasAddress, CasGrant, CasRead, CasWrite};
 pub use download::{BATCH_FILES_MAX, Batch, ByteStream, Fetch, Reconstruction, Version, Window};
 pub use fsck::{Finding, Findings, FsckOptions, fsck};
 pub use haina_cas::{SHARD_BYTES_MAX, XORB_BODY_BYTES_MAX};
-pub use link::{ShaState, Stored, copy_stored, find_stored, forget_repo, link_committed, list_stored, publish_repo};
+pub use link::{
+    ShaState, Stored, copy_stored, drop_file, find_stored, forget_repo, is_gone, link_committed, list_stored,
+    publish_repo,
+};
 pub use shard::{ShardBody, ShardStep};
 pub use store::Expect;
 pub use verify::VERIFY_JOB;

@@ -16,7 +16,7 @@ use haina_git::wire::{
     Band, PackError, PackLimits, PktError, PushCommand, PushError, PushReport, PushRequest, WireError, bands_to,
     flush_to, report,
 };
-use haina_types::{Code, Error, Oid, RefName, Result, Sha256, Timestamp, Visibility, XetHash};
+use haina_types::{Code, Error, Oid, RefName, Result, Sha256, Timestamp, XetHash};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -605,7 +605,7 @@ impl Push<'_> {
         if moves.iter().all(|m| refused[m.at].is_some()) {
             return Ok(());
         }
-        content::link_committed(&mut tx, repo.id, repo.visibility == Visibility::Public, &held).await?;
+        content::link_committed(&mut tx, repo.id, &held).await?;
         tx.commit().await?;
         for warning in warnings {
             let _ = feed.tell(&warning).await;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use haina_db::{discussions, git, repos};
 use haina_git::{Commit, Edit, EditError, LfsPointer, Mode, ObjectKind, Signature, deflate, object_id};
-use haina_types::{Code, Error, FilePath, Oid, PathError, RefName, Result, Revision, Sha256, Visibility};
+use haina_types::{Code, Error, FilePath, Oid, PathError, RefName, Result, Revision, Sha256};
 use serde_json::json;
 
 use super::revision::revision_not_found;
@@ -19,7 +19,7 @@ const OPERATIONS_MAX: usize = 50_000;
 /// Deflated bytes gathered before they are written ahead of the commit.
 const BATCH_BYTES: usize = 8 << 20;
 /// Longest title and description, in bytes.
-const MESSAGE_BYTES_MAX: usize = 64 << 10;
+pub(super) const MESSAGE_BYTES_MAX: usize = 64 << 10;
 /// How often a commit without a stated parent is rebuilt on a branch that keeps moving.
 const TRIES_MAX: usize = 16;
 
@@ -454,7 +454,7 @@ impl CommitWriter {
             git::insert_pointer(&mut tx, repo.id, &pointer.blob, &pointer.sha256, pointer.size).await?;
         }
         let Some(id) = app.record(&mut tx, &*self.access, &author, commit).await? else { return Ok(None) };
-        content::link_committed(&mut tx, repo.id, repo.visibility == Visibility::Public, &files).await?;
+        content::link_committed(&mut tx, repo.id, &files).await?;
         tx.commit().await?;
         Ok(Some(CommitDone { id, branch: name, opened }))
     }
@@ -494,8 +494,21 @@ impl App {
         author: &(String, String),
         new: NewCommit<'_>,
     ) -> Result<Option<Oid>> {
+        let id = self.write_commit(tx, access, author, &new).await?;
+        let data = json!({"title": new.summary.trim(), "operations": new.operations, "door": "api"});
+        let moved = RefChange { name: new.branch, old: new.old, new: Some(id), event: "repo.commit", data };
+        Ok(self.move_ref(tx, access, moved).await?.then_some(id))
+    }
+
+    /// Writes trees and a commit on the caller's transaction. No reference leads to it yet.
+    pub(super) async fn write_commit(
+        &self,
+        tx: &mut haina_db::Session,
+        access: &dyn Moves,
+        author: &(String, String),
+        new: &NewCommit<'_>,
+    ) -> Result<Oid> {
         let repo = access.repo();
-        let actor = access.actor();
         let now = self.now();
         let (summary, description) = (new.summary.trim(), new.description.trim());
         let signature = Signature::new(&author.0, &author.1, now.seconds());
@@ -516,16 +529,14 @@ impl App {
         let row = git::CommitRow {
             oid: id,
             tree: new.root,
-            parents: new.parents,
+            parents: new.parents.clone(),
             gen_number: new.generation,
-            author_user_id: actor,
+            author_user_id: access.actor(),
             committed_at: now,
             title: summary.to_owned(),
         };
         git::insert_commit(tx, repo.id, &row).await?;
-        let data = json!({"title": summary, "operations": new.operations, "door": "api"});
-        let moved = RefChange { name: new.branch, old: new.old, new: Some(id), event: "repo.commit", data };
-        Ok(self.move_ref(tx, access, moved).await?.then_some(id))
+        Ok(id)
     }
 
     /// Creates, moves or deletes a reference if it still is what the caller saw, and with it its log, the event and the

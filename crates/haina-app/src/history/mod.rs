@@ -3,17 +3,21 @@
 mod base;
 mod commit;
 mod entry;
+mod large;
 mod log;
 mod objects;
 mod preupload;
 mod refs;
 mod revision;
+mod rewrite;
+mod squash;
 mod tree;
 
 pub(crate) use base::merge_base;
 pub use commit::{CommitDone, CommitHeader, CommitWriter};
 pub(crate) use commit::{NewCommit, Pending, REGULAR_BYTES_MAX, RefChange};
 pub use entry::{Entry, EntryKind, LastCommit, Lfs};
+pub use large::LargeFile;
 pub use log::LoggedCommit;
 pub use objects::State;
 pub(crate) use objects::load_raw;

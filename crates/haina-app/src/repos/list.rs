@@ -1,7 +1,8 @@
 //! Finding repositories.
 
+use haina_db::people;
 use haina_db::repos::{self, RepoFilter};
-use haina_types::{Error, RepoKind, Result};
+use haina_types::{Code, Error, RepoKind, Result, Slug};
 
 use super::info::Facts;
 use crate::{App, Caller, Page, words};
@@ -103,5 +104,45 @@ impl App {
             .map(|row| RepoSummary { commit: row.head, repo: row.repo, facts: Facts::from_rows(row.card, row.tags) })
             .collect();
         Ok(Page { items, next: page.next.map(|cursor| cursor.to_string()) })
+    }
+}
+
+/// Repositories of a namespace, and what all of them take.
+#[derive(Debug, Clone)]
+pub struct Owned {
+    /// A page of them, the newest change first.
+    pub page: Page<RepoSummary>,
+    /// Bytes of all repositories of the namespace together.
+    pub used_bytes: u64,
+}
+
+impl App {
+    /// The repositories of the caller, or of an organization that they are a member of.
+    pub async fn list_owned(
+        &self,
+        caller: &Caller,
+        org: Option<&Slug>,
+        cursor: Option<String>,
+        limit: Option<usize>,
+    ) -> Result<Owned> {
+        let user = caller.require_user()?;
+        let (ns_id, author) = match org {
+            None => (user.id, user.name.to_string()),
+            Some(name) => {
+                let mut s = self.db().read().await?;
+                let org = people::find_namespace(&mut s, &name.fold()).await?;
+                let org = org.ok_or_else(|| Error::new(Code::NotFound, "There is no such organization."))?;
+                let role = people::find_org_role(&mut s, org.id, user.id).await?;
+                if org.id != user.id && role.is_none() && !user.is_admin {
+                    return Err(Error::new(Code::Forbidden, format!("You are not a member of '{}'.", org.name)));
+                }
+                (org.id, org.name.to_string())
+            }
+        };
+        let query = ListQuery { author: Some(author), sort: ListSort::Updated, cursor, limit, ..ListQuery::default() };
+        let page = self.list_repos(caller, query).await?;
+        let mut s = self.db().read().await?;
+        let used_bytes = repos::sum_used_bytes(&mut s, ns_id).await?;
+        Ok(Owned { page, used_bytes })
     }
 }

@@ -9,6 +9,7 @@ mod gate;
 mod git;
 mod hub;
 mod limits;
+mod manage;
 mod people;
 mod refs;
 mod social;
