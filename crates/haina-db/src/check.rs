@@ -2,8 +2,8 @@
 
 use crate::sql::Sql;
 use crate::{
-    Db, Result, collections, content, discussions, gates, git, git_usage, jobs, ledger, lfs, meta, moves, people,
-    repos, search, social,
+    Db, Result, collections, content, discussions, gates, git, git_pack, git_usage, jobs, ledger, lfs, meta, moves,
+    people, repos, search, social,
 };
 
 impl Db {
@@ -16,6 +16,7 @@ impl Db {
             gates::STATEMENTS,
             git::STATEMENTS,
             git_usage::STATEMENTS,
+            git_pack::STATEMENTS,
             jobs::STATEMENTS,
             ledger::STATEMENTS,
             lfs::STATEMENTS,

@@ -17,6 +17,7 @@ pub mod discussions;
 mod error;
 pub mod gates;
 pub mod git;
+pub mod git_pack;
 pub mod git_usage;
 pub mod jobs;
 pub mod ledger;

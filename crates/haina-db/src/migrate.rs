@@ -32,6 +32,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     6 "0006_git_usage";
     7 "0007_discussion";
     8 "0008_manage";
+    9 "0009_git_pack";
 };
 
 /// PostgreSQL's advisory lock for migrating ("hainamig").

@@ -10,6 +10,7 @@ mod git;
 mod hub;
 mod limits;
 mod manage;
+mod packs;
 mod people;
 mod refs;
 mod social;
