@@ -11,9 +11,11 @@ use haina_types::{Action, Code, Error, OrgRole, RepoKind, RepoPath, Result, Slug
 use crate::App;
 
 mod community;
+mod pass;
 
 pub(crate) use community::collection_not_found;
 pub use community::{CollectAccess, CollectionRead, CollectionWrite, SelfAccess};
+pub(crate) use pass::Pass;
 
 /// The token through which somebody asks.
 #[derive(Debug, Clone)]
@@ -31,6 +33,7 @@ pub struct TokenInfo {
 pub struct Caller {
     user: Option<Arc<User>>,
     token: Option<Arc<TokenInfo>>,
+    pass: Option<Pass>,
 }
 
 impl Caller {
@@ -41,12 +44,12 @@ impl Caller {
 
     /// A person who signed in with a browser, or the operator at the command line.
     pub(crate) fn person(user: User) -> Self {
-        Self { user: Some(Arc::new(user)), token: None }
+        Self { user: Some(Arc::new(user)), ..Self::default() }
     }
 
     /// A person through a token, which can only lessen what they may do.
     pub(crate) fn token(user: User, token: TokenInfo) -> Self {
-        Self { user: Some(Arc::new(user)), token: Some(Arc::new(token)) }
+        Self { user: Some(Arc::new(user)), token: Some(Arc::new(token)), pass: None }
     }
 
     /// The person, if known.
@@ -87,6 +90,7 @@ impl Caller {
     /// Whether the token allows creating in `namespace`.
     fn token_may_create(&self, namespace_fold: &str) -> bool {
         match self.token_role() {
+            _ if self.pass.is_some() => false,
             None | Some(TokenRole::Write) => true,
             Some(TokenRole::Read) => false,
             Some(TokenRole::FineGrained(scopes)) => {
@@ -97,7 +101,7 @@ impl Caller {
 
     /// Whether the token may manage the account itself (tokens, profile): only full ones.
     pub(crate) fn token_may_manage_account(&self) -> bool {
-        matches!(self.token_role(), None | Some(TokenRole::Write))
+        self.pass.is_none() && matches!(self.token_role(), None | Some(TokenRole::Write))
     }
 
     /// The token; `None` for a browser session.
@@ -195,7 +199,10 @@ impl App {
                 Some(OrgRole::Admin) => Some(Action::Admin),
             }
         };
-        let limit = caller.token_limit(repo.kind, &repo.path());
+        let limit = match &caller.pass {
+            Some(pass) => pass.limit(repo),
+            None => caller.token_limit(repo.kind, &repo.path()),
+        };
         Ok(own.and_then(|own| limit.map(|limit| own.min(limit))).max(public))
     }
 
@@ -340,7 +347,7 @@ impl App {
         let Some(user) = caller.user() else { return Ok(Viewer::Everyone) };
         // A fine-grained token sees in lists what everyone sees: its scopes name single things, and a list that
         // tried each of them would be slow and leak by its paging.
-        if matches!(caller.token_role(), Some(TokenRole::FineGrained(_))) {
+        if caller.pass.is_some() || matches!(caller.token_role(), Some(TokenRole::FineGrained(_))) {
             return Ok(Viewer::Everyone);
         }
         if user.is_admin {

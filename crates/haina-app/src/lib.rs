@@ -36,6 +36,8 @@ pub struct Options {
     pub database: haina_db::Config,
     /// The address that clients use, without a trailing slash.
     pub base_url: String,
+    /// The address of the SSH door as clients write it, without a trailing slash; none where it is shut.
+    pub ssh_url: Option<String>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -50,6 +52,7 @@ impl Options {
             database: haina_db::Config::Sqlite(data.join("hub.db")),
             data,
             base_url: base_url.into().trim_end_matches('/').to_owned(),
+            ssh_url: None,
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
         }
@@ -66,6 +69,7 @@ struct Inner {
     db: haina_db::Db,
     objects: Arc<dyn Objects>,
     base_url: String,
+    ssh_url: Option<String>,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     content: content::State,
@@ -104,6 +108,7 @@ impl App {
                 db,
                 objects,
                 base_url: options.base_url,
+                ssh_url: options.ssh_url,
                 clock: options.clock,
                 rng: options.rng,
                 content,
@@ -119,6 +124,11 @@ impl App {
     /// The address that clients use, without a trailing slash.
     pub fn base_url(&self) -> &str {
         &self.inner.base_url
+    }
+
+    /// The address of the SSH door as clients write it, without a trailing slash; none where it is shut.
+    pub fn ssh_url(&self) -> Option<&str> {
+        self.inner.ssh_url.as_deref()
     }
 
     pub(crate) fn db(&self) -> &haina_db::Db {

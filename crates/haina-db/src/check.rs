@@ -1,7 +1,7 @@
 //! Whether every statement of this crate means something to the database that is open.
 
 use crate::sql::Sql;
-use crate::{Db, Result, collections, content, git, jobs, ledger, lfs, meta, people, repos, search, social};
+use crate::{Db, Result, collections, content, git, jobs, ledger, lfs, meta, people, repos, search, social, ssh_keys};
 
 impl Db {
     /// Prepares every statement; how many there are. For tests, and for `fsck` after a migration by hand.
@@ -18,6 +18,7 @@ impl Db {
             repos::STATEMENTS,
             social::STATEMENTS,
             search::STATEMENTS,
+            ssh_keys::STATEMENTS,
         ];
         let mut s = self.read().await?;
         let postgres = s.is_postgres();

@@ -72,9 +72,14 @@ impl Store {
 
     /// Opens a hub, making it in an empty folder.
     async fn open(&self, base_url: &str) -> anyhow::Result<App> {
+        self.open_with(self.options(base_url)?).await
+    }
+
+    /// The same with other options.
+    async fn open_with(&self, options: Options) -> anyhow::Result<App> {
         std::fs::create_dir_all(&self.data)
             .with_context(|| format!("cannot make the data folder {}", self.data.display()))?;
-        Ok(App::open(self.options(base_url)?).await?)
+        Ok(App::open(options).await?)
     }
 }
 

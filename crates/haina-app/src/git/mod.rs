@@ -13,6 +13,7 @@ mod refs;
 mod select;
 mod shallow;
 mod spool;
+mod talk;
 mod walk;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ pub use fetch::FETCH_BYTES_MAX;
 pub use haina_git::wire::{Service, Version};
 use haina_types::Oid;
 use quick_cache::sync::Cache;
+pub use talk::Ended;
 use tokio::sync::Semaphore;
 
 use crate::content::ByteStream;
