@@ -213,7 +213,6 @@ impl Handler for Connection {
         answer(session, channel, false)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "as the trait has it")]
     async fn pty_request(
         &mut self,
         channel: ChannelId,
@@ -230,7 +229,6 @@ impl Handler for Connection {
         answer(session, channel, done.is_some())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "as the trait has it")]
     async fn x11_request(
         &mut self,
         channel: ChannelId,
