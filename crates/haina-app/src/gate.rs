@@ -13,9 +13,11 @@ use haina_types::{Action, Code, Error, OrgRole, RepoKind, RepoPath, Result, Slug
 use crate::App;
 
 mod community;
+mod pass;
 
 pub(crate) use community::collection_not_found;
 pub use community::{CollectAccess, CollectionRead, CollectionWrite, SelfAccess};
+pub(crate) use pass::Pass;
 
 /// The token through which somebody asks.
 #[derive(Debug, Clone)]
@@ -33,6 +35,7 @@ pub struct TokenInfo {
 pub struct Caller {
     user: Option<Arc<User>>,
     token: Option<Arc<TokenInfo>>,
+    pass: Option<Pass>,
 }
 
 impl Caller {
@@ -43,12 +46,12 @@ impl Caller {
 
     /// A person who signed in with a browser, or the operator at the command line.
     pub(crate) fn person(user: User) -> Self {
-        Self { user: Some(Arc::new(user)), token: None }
+        Self { user: Some(Arc::new(user)), ..Self::default() }
     }
 
     /// A person through a token, which can only lessen what they may do.
     pub(crate) fn token(user: User, token: TokenInfo) -> Self {
-        Self { user: Some(Arc::new(user)), token: Some(Arc::new(token)) }
+        Self { user: Some(Arc::new(user)), token: Some(Arc::new(token)), pass: None }
     }
 
     /// The person, if known.
@@ -86,9 +89,18 @@ impl Caller {
         }
     }
 
+    /// The strongest action that what they came with allows on a repository.
+    fn limit(&self, repo: &Repo) -> Option<Action> {
+        match &self.pass {
+            Some(pass) => pass.limit(repo),
+            None => self.token_limit(repo.kind, &repo.path()),
+        }
+    }
+
     /// Whether the token allows creating in `namespace`.
     fn token_may_create(&self, namespace_fold: &str) -> bool {
         match self.token_role() {
+            _ if self.pass.is_some() => false,
             None | Some(TokenRole::Write) => true,
             Some(TokenRole::Read) => false,
             Some(TokenRole::FineGrained(scopes)) => {
@@ -101,6 +113,7 @@ impl Caller {
     pub(crate) fn require_author(&self) -> Result<&User> {
         let user = self.require_user()?;
         let may = match self.token_role() {
+            _ if self.pass.is_some() => false,
             None | Some(TokenRole::Write) => true,
             Some(TokenRole::Read) => false,
             Some(TokenRole::FineGrained(scopes)) => scopes.iter().any(|s| s.action >= Action::Write),
@@ -112,7 +125,7 @@ impl Caller {
 
     /// Whether the token may manage the account itself (tokens, profile): only full ones.
     pub(crate) fn token_may_manage_account(&self) -> bool {
-        matches!(self.token_role(), None | Some(TokenRole::Write))
+        self.pass.is_none() && matches!(self.token_role(), None | Some(TokenRole::Write))
     }
 
     /// The token; `None` for a browser session.
@@ -436,7 +449,7 @@ impl App {
                 Some(OrgRole::Admin) => Some(Action::Admin),
             }
         };
-        let limit = caller.token_limit(repo.kind, &repo.path());
+        let limit = caller.limit(repo);
         Ok(own.and_then(|own| limit.map(|limit| own.min(limit))))
     }
 
@@ -461,7 +474,7 @@ impl App {
                 "{restricted}. You must have access to it and be authenticated to access it. Please log in, and ask for access at {page}"
             ),
             // Its owner chose what it may be used for.
-            Some(_) if caller.token_limit(kind, &path).is_none() => format!(
+            Some(_) if caller.limit(repo).is_none() => format!(
                 "{restricted} and your token does not reach it: use one whose scopes name {}{path}.",
                 kind.url_prefix()
             ),
@@ -543,7 +556,7 @@ impl App {
     pub async fn talk(&self, caller: &Caller, kind: RepoKind, path: &RepoPath) -> Result<TalkAccess> {
         let content = self.read_content(caller, kind, path).await?;
         let user = caller.require_user()?;
-        if caller.token_limit(content.repo.kind, &content.repo.path()) < Some(Action::Write) {
+        if caller.limit(&content.repo) < Some(Action::Write) {
             return Err(Error::new(
                 Code::Forbidden,
                 "This access token only reads. Use one with write access to take part in discussions.",
@@ -671,7 +684,7 @@ impl App {
         let Some(user) = caller.user() else { return Ok(Viewer::Everyone) };
         // A fine-grained token sees in lists what everyone sees: its scopes name single things, and a list that
         // tried each of them would be slow and leak by its paging.
-        if matches!(caller.token_role(), Some(TokenRole::FineGrained(_))) {
+        if caller.pass.is_some() || matches!(caller.token_role(), Some(TokenRole::FineGrained(_))) {
             return Ok(Viewer::Everyone);
         }
         if user.is_admin {

@@ -41,6 +41,8 @@ pub struct Options {
     pub base_url: String,
     /// Most bytes of packs that are kept ready for clones; 0 for none.
     pub git_cache_bytes: u64,
+    /// The address of the SSH door as clients write it, without a trailing slash; none where it is shut.
+    pub ssh_url: Option<String>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -56,6 +58,7 @@ impl Options {
             data,
             base_url: base_url.into().trim_end_matches('/').to_owned(),
             git_cache_bytes: 4 << 30,
+            ssh_url: None,
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
         }
@@ -72,6 +75,7 @@ struct Inner {
     db: haina_db::Db,
     objects: Arc<dyn Objects>,
     base_url: String,
+    ssh_url: Option<String>,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     content: content::State,
@@ -111,6 +115,7 @@ impl App {
                 db,
                 objects,
                 base_url: options.base_url,
+                ssh_url: options.ssh_url,
                 clock: options.clock,
                 rng: options.rng,
                 content,
@@ -127,6 +132,11 @@ impl App {
     /// The address that clients use, without a trailing slash.
     pub fn base_url(&self) -> &str {
         &self.inner.base_url
+    }
+
+    /// The address of the SSH door as clients write it, without a trailing slash; none where it is shut.
+    pub fn ssh_url(&self) -> Option<&str> {
+        self.inner.ssh_url.as_deref()
     }
 
     pub(crate) fn db(&self) -> &haina_db::Db {

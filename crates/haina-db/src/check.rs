@@ -3,7 +3,7 @@
 use crate::sql::Sql;
 use crate::{
     Db, Result, collections, content, discussions, gates, git, git_pack, git_usage, jobs, ledger, lfs, meta, moves,
-    people, repos, search, social,
+    people, repos, search, social, ssh_keys,
 };
 
 impl Db {
@@ -26,6 +26,7 @@ impl Db {
             repos::STATEMENTS,
             social::STATEMENTS,
             search::STATEMENTS,
+            ssh_keys::STATEMENTS,
         ];
         let mut s = self.read().await?;
         let postgres = s.is_postgres();

@@ -32,6 +32,7 @@ pub mod search;
 pub mod social;
 mod sql;
 mod sqlite;
+pub mod ssh_keys;
 
 pub use db::{Config, Db, Session, Tx};
 pub use error::{Conflict, Error, Result, Source};

@@ -33,6 +33,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     7 "0007_discussion";
     8 "0008_manage";
     9 "0009_git_pack";
+    10 "0010_ssh";
 };
 
 /// PostgreSQL's advisory lock for migrating ("hainamig").

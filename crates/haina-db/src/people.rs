@@ -19,7 +19,8 @@ macro_rules! user_columns {
         "n.id, n.name, n.full_name, n.created_at, a.email, a.password_hash, a.is_admin, a.disabled_at"
     };
 }
-const USER_COLUMNS: usize = 8;
+pub(crate) use user_columns;
+pub(crate) const USER_COLUMNS: usize = 8;
 
 statements! {
     INSERT_NAMESPACE = point(
@@ -176,7 +177,7 @@ pub struct User {
 }
 
 impl User {
-    fn from_row(row: &Row) -> Result<Self> {
+    pub(crate) fn from_row(row: &Row) -> Result<Self> {
         Ok(Self {
             id: row.int(0)?,
             name: Slug::from_stored(row.text(1)?),

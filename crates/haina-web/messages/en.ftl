@@ -310,6 +310,27 @@ never-used = Never
 revoke = Revoke
 revoke-named = Revoke token { $name }
 
+## Keys for SSH
+settings = Settings
+keys = SSH keys
+keys-intro = With a public key of yours, git clones and pushes over SSH without a password or token. Add one for each machine and remove it when it is no longer needed.
+keys-yours = Your keys
+keys-none = There are no SSH keys yet.
+keys-clone = Git over SSH, once a key is here:
+keys-off = SSH is turned off on this hub; its operator can turn it on. Keys added here work from then on.
+key-new = New key
+key-add = Add key
+key-added = The key was added.
+key-removed = The key was removed. It no longer works.
+key-added-at = Added
+key-fingerprint = Fingerprint
+key-public = Public key
+key-public-hint = One line of a file that ends in .pub, for example of
+key-name-hint = The comment of the key if you leave this empty.
+key-remove = Remove
+key-remove-named = Remove key { $name }
+problem-key-taken = This key is in use on this hub already. Add another
+
 ## Creating a repository
 new-repository = Create repository
 repo-type = Type

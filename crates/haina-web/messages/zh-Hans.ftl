@@ -270,6 +270,27 @@ never-used = 从未使用
 revoke = 撤销
 revoke-named = 撤销令牌 { $name }
 
+## Keys for SSH
+settings = 设置
+keys = SSH 公钥
+keys-intro = 添加公钥后，git 可以通过 SSH 克隆和推送，不需要密码或令牌。给每台机器单独添加一个，不用时移除。
+keys-yours = 已有的公钥
+keys-none = 还没有 SSH 公钥。
+keys-clone = 添加公钥后，通过 SSH 使用 git：
+keys-off = 本站没有开启 SSH，可由运维人员开启。现在添加的公钥届时即可使用。
+key-new = 新增公钥
+key-add = 添加公钥
+key-added = 已添加公钥。
+key-removed = 已移除公钥，它不再有效。
+key-added-at = 添加时间
+key-fingerprint = 指纹
+key-public = 公钥
+key-public-hint = 粘贴以 .pub 结尾的文件中的一行，例如
+key-name-hint = 留空则使用公钥的注释。
+key-remove = 移除
+key-remove-named = 移除公钥 { $name }
+problem-key-taken = 这个公钥已在本站使用，请换一个
+
 ## Creating a repository
 new-repository = 新建仓库
 repo-type = 类型

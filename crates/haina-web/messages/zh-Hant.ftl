@@ -270,6 +270,27 @@ never-used = 從未使用
 revoke = 撤銷
 revoke-named = 撤銷權杖 { $name }
 
+## Keys for SSH
+settings = 設定
+keys = SSH 公鑰
+keys-intro = 加入公鑰後，git 可以透過 SSH 複製和推送，不需要密碼或權杖。給每台機器各加一個，不用時移除。
+keys-yours = 已有的公鑰
+keys-none = 還沒有 SSH 公鑰。
+keys-clone = 加入公鑰後，透過 SSH 使用 git：
+keys-off = 本站沒有開啟 SSH，可由維運人員開啟。現在加入的公鑰屆時即可使用。
+key-new = 新增公鑰
+key-add = 加入公鑰
+key-added = 已加入公鑰。
+key-removed = 已移除公鑰，它不再有效。
+key-added-at = 加入時間
+key-fingerprint = 指紋
+key-public = 公鑰
+key-public-hint = 貼上以 .pub 結尾的檔案中的一行，例如
+key-name-hint = 留空則使用公鑰的註解。
+key-remove = 移除
+key-remove-named = 移除公鑰 { $name }
+problem-key-taken = 這個公鑰已在本站使用，請換一個
+
 ## Creating a repository
 new-repository = 新增儲存庫
 repo-type = 類型

@@ -17,6 +17,7 @@ mod error;
 mod form;
 mod home;
 mod join;
+mod keys;
 mod language;
 mod layout;
 mod list;
@@ -54,6 +55,8 @@ pub fn router() -> Router<App> {
         .route("/setup", get(join::setup).post(join::complete_setup))
         .route("/settings/tokens", get(tokens::get).post(tokens::post))
         .route("/settings/tokens/revoke", post(tokens::revoke))
+        .route("/settings/keys", get(keys::get).post(keys::post))
+        .route("/settings/keys/remove", post(keys::remove))
         .route("/new", get(new::get).post(new::post))
         .route("/new-dataset", get(new::dataset))
         .route("/new-space", get(new::space))

@@ -91,6 +91,7 @@ pub(crate) struct Way {
 /// The ways to use a repository. `file` is one that is worth fetching alone.
 pub(crate) fn ways(
     base_url: &str,
+    ssh_url: Option<&str>,
     at: &RepoAddress,
     private: bool,
     library: Option<&str>,
@@ -127,6 +128,9 @@ pub(crate) fn ways(
         ways.push(Way { title: "curl", text: format!("curl -L -O {bearer}{base_url}{}", at.resolve("main", file)) });
     }
     ways.push(Way { title: "git", text: format!("git clone {base_url}{}", at.url()) });
+    if let Some(ssh_url) = ssh_url {
+        ways.push(Way { title: "ssh", text: format!("git clone {ssh_url}{}", at.url()) });
+    }
     ways
 }
 
@@ -159,7 +163,14 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, target: Target) ->
         false => {
             // Weights with a configuration and no word of their library are for transformers, nearly always.
             let guess = (example == Some("config.json")).then_some("transformers");
-            ways(app.base_url(), &address, private, info.facts.library_name.as_deref().or(guess), example)
+            ways(
+                app.base_url(),
+                app.ssh_url(),
+                &address,
+                private,
+                info.facts.library_name.as_deref().or(guess),
+                example,
+            )
         }
     };
     let links = |kind, field| strings(data, field).iter().map(|id| Link::to(kind, id)).collect();
@@ -201,13 +212,21 @@ mod tests {
     #[test]
     fn commands_point_here() {
         let at = RepoAddress { kind: RepoKind::Model, namespace: "ns".into(), name: "m".into() };
-        let ways = ways("https://hub.example", &at, true, Some("transformers"), Some("config.json"));
+        let ways = ways(
+            "https://hub.example",
+            Some("ssh://git@hub.example:2222"),
+            &at,
+            true,
+            Some("transformers"),
+            Some("config.json"),
+        );
         let text = |title| ways.iter().find(|w| w.title == title).map(|w| w.text.as_str()).unwrap();
         assert_eq!(text("hf"), "HF_ENDPOINT=https://hub.example hf download ns/m");
         assert_eq!(text("git"), "git clone https://hub.example/ns/m");
+        assert_eq!(text("ssh"), "git clone ssh://git@hub.example:2222/ns/m");
         assert!(text("transformers").contains("\"https://hub.example\""));
-        let unknown = super::ways("https://hub.example", &at, false, None, Some("a.txt"));
-        assert!(unknown.iter().all(|w| w.title != "transformers"));
+        let unknown = super::ways("https://hub.example", None, &at, false, None, Some("a.txt"));
+        assert!(unknown.iter().all(|w| w.title != "transformers" && w.title != "ssh"));
         assert!(text("curl").ends_with("$HF_TOKEN\" https://hub.example/ns/m/resolve/main/config.json"));
     }
 }

@@ -117,7 +117,11 @@ fn repo(l: Words, kind: RepoKind, full: bool) -> repo::RepoPage {
             updated: NOW.plus_seconds(-3 * 86_400),
             commit: full.then(|| COMMIT.into()),
         },
-        uses: if full { repo::ways(BASE, &at, true, Some("transformers"), Some("config.json")) } else { vec![] },
+        uses: if full {
+            repo::ways(BASE, Some("ssh://git@hub.example:2222"), &at, true, Some("transformers"), Some("config.json"))
+        } else {
+            vec![]
+        },
         has_readme: full,
         card: full.then(|| "<h2 id=\"card-x\">用途</h2><p>本模型用于辅助撰写与润色中文科研论文。</p>".into()),
         files: if full { files() } else { vec![] },
@@ -465,6 +469,30 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
     };
     add("tokens", &tokens(true));
     add("tokens-none", &tokens(false));
+    let keys = |full: bool| keys::KeysPage {
+        l,
+        page: layout(Section::Settings, Some("lin")),
+        added: full,
+        removed: full,
+        keys: ["实验室 <1>", "laptop"]
+            .into_iter()
+            .filter(|_| full)
+            .map(|name| keys::Key {
+                id: 7,
+                name: name.into(),
+                kind: "ssh-ed25519".into(),
+                fingerprint: "SHA256:UCUiLr7Pjs9wFFJMDByLgc3NrtdU344OgUM45wZPcIQ".into(),
+                added: NOW,
+                used: (name == "laptop").then_some(NOW),
+            })
+            .collect(),
+        clone: full.then(|| "git clone ssh://git@hub.example:2222/lin/my-model".into()),
+        problems: if full { vec![] } else { vec![Problem::new("key", l.t("problem-key-taken"))] },
+        name: String::new(),
+        key: "ssh-ed25519 <x".into(),
+    };
+    add("keys", &keys(true));
+    add("keys-none", &keys(false));
     add(
         "new",
         &new::NewPage {

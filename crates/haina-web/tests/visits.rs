@@ -302,6 +302,36 @@ async fn tokens_are_shown_once_and_revoked() {
 }
 
 #[tokio::test]
+async fn keys_are_added_and_removed() {
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti lin@<lab>";
+    let hub = Hub::new("http://hub.example").await;
+    for name in ["lin", "mo"] {
+        add_person(&hub, name).await;
+    }
+    let (lin, mo) = (hub.browser(), hub.browser());
+    lin.sign_in("lin").await;
+    mo.sign_in("mo").await;
+    let page = "/settings/keys";
+    for bad in ["", "ssh-dss AAAA", "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0"] {
+        let answer = lin.submit(page, page, &[("name", ""), ("key", bad)]).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{bad}");
+        assert!(!answer.html.contains("c2VjcmV0"), "a private key is not shown again");
+    }
+    assert_eq!(lin.submit(page, page, &[("name", ""), ("key", KEY)]).await.location(), "/settings/keys?added=1");
+    let taken = mo.submit(page, page, &[("name", ""), ("key", KEY)]).await;
+    assert_eq!(taken.status, StatusCode::UNPROCESSABLE_ENTITY);
+
+    let list = lin.get(page).await;
+    assert!(list.html.contains("lin@&#60;lab&#62;") && list.html.contains("SHA256:UCUiLr7Pjs9w"), "{}", list.html);
+    let id = list.html.split("name=\"id\" value=\"").nth(1).and_then(|t| t.split('"').next()).unwrap();
+    assert_eq!(mo.submit(page, "/settings/keys/remove", &[("id", id)]).await.status, StatusCode::NOT_FOUND);
+    let gone = lin.submit(page, "/settings/keys/remove", &[("id", id)]).await;
+    assert_eq!(gone.location(), "/settings/keys?removed=1");
+    assert_eq!(mo.submit(page, page, &[("name", "mine"), ("key", KEY)]).await.location(), "/settings/keys?added=1");
+    assert_eq!(hub.browser().get(page).await.location(), "/login?next=%2Fsettings%2Fkeys");
+}
+
+#[tokio::test]
 async fn accounts_are_made_as_the_hub_allows() {
     let hub = Hub::new("http://hub.example").await;
     let fields = |name| [("name", name), ("password", PASSWORD), ("full_name", ""), ("email", "")];

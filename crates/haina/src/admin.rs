@@ -1,5 +1,9 @@
 //! `haina admin …`: what the operator does at the command line. Works beside a running hub.
 
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 use haina_app::people::{NewOrg, NewUser, Signup};
 use haina_types::{OrgRole, Slug, TokenRole};
@@ -22,6 +26,9 @@ enum What {
     /// Access tokens.
     #[command(subcommand)]
     Token(Token),
+    /// Public keys for SSH.
+    #[command(subcommand)]
+    Key(Key),
     /// Organizations.
     #[command(subcommand)]
     Org(Org),
@@ -89,6 +96,58 @@ enum Token {
         #[command(flatten)]
         store: Store,
     },
+}
+
+#[derive(Subcommand)]
+enum Key {
+    /// Add a public key to a user's account.
+    Add {
+        /// Whose it is.
+        user: Slug,
+        /// The file that ends in .pub; standard input when absent.
+        file: Option<PathBuf>,
+        /// The owner's name for it; its comment when absent.
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        store: Store,
+    },
+    /// List a user's keys: id, fingerprint, algorithm, when it was last used, name.
+    List {
+        /// The user.
+        user: Slug,
+        #[command(flatten)]
+        store: Store,
+    },
+    /// Remove a key from a user's account: it stops working at once.
+    Remove {
+        /// The user.
+        user: Slug,
+        /// The key's id or its fingerprint, SHA256:….
+        key: String,
+        #[command(flatten)]
+        store: Store,
+    },
+}
+
+/// Most bytes of a file with a public key that are read.
+const KEY_FILE_BYTES_MAX: u64 = 64 << 10;
+
+fn read_key(file: Option<&Path>) -> anyhow::Result<String> {
+    let mut text = String::new();
+    match file {
+        Some(path) => {
+            let open = std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+            open.take(KEY_FILE_BYTES_MAX)
+                .read_to_string(&mut text)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+        }
+        None => {
+            let input = std::io::stdin().lock();
+            input.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text).context("cannot read standard input")?;
+        }
+    }
+    Ok(text)
 }
 
 #[derive(Subcommand)]
@@ -170,6 +229,23 @@ impl Admin {
                     Power::Write => TokenRole::Write,
                 };
                 print(&app.add_token(&user, &name, role).await?.secret);
+            }
+            What::Key(Key::Add { user, file, name, store }) => {
+                let app = store.open_existing().await?;
+                let key = app.add_ssh_key_of(&user, name.as_deref(), &read_key(file.as_deref())?).await?;
+                say(&format!("Added {} {} to {user} as \"{}\".", key.kind, key.fingerprint, key.name));
+            }
+            What::Key(Key::List { user, store }) => {
+                let app = store.open_existing().await?;
+                for key in app.list_ssh_keys_of(&user).await? {
+                    let used = key.last_used_at.map_or_else(|| "never".to_owned(), |at| at.to_string());
+                    print(&format!("{}\t{}\t{}\t{used}\t{}", key.id, key.fingerprint, key.kind, key.name));
+                }
+            }
+            What::Key(Key::Remove { user, key, store }) => {
+                let app = store.open_existing().await?;
+                app.remove_ssh_key_of(&user, &key).await?;
+                say(&format!("Removed {key} from {user}."));
             }
             What::Org(Org::Add { name, owner, full_name, store }) => {
                 let app = store.open_existing().await?;

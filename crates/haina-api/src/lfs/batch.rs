@@ -11,11 +11,11 @@ use haina_types::{Code, Error, Revision};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::Target;
 use super::answer::{Lfs, LfsError};
+use super::{Target, Who};
 use crate::answer::path as encode_path;
 use crate::error::{Result, status};
-use crate::request::{Body, Who};
+use crate::request::Body;
 
 /// Objects that a client has or wants.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use axum::response::{IntoResponse, Response};
 
-use super::Target;
 use super::answer::{Lfs, LfsError};
+use super::{Target, Who};
 use crate::error::Result;
-use crate::request::{Body, Query, Who};
+use crate::request::{Body, Query};
 
 /// Locks of a page if the client does not say.
 const LIMIT: usize = 100;

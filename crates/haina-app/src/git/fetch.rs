@@ -31,6 +31,8 @@ pub(super) struct Fetch {
     pub(super) wants: Wants,
     pub(super) graph: Graph,
     pub(super) shallow: Shallow,
+    /// Down to which generation history was read below what is wanted.
+    read_to: i64,
 }
 
 impl App {
@@ -46,7 +48,7 @@ impl App {
         }
     }
 
-    async fn fetch_v2(&self, repo: i64, body: &[u8]) -> Result<Answer> {
+    pub(super) async fn fetch_v2(&self, repo: i64, body: &[u8]) -> Result<Answer> {
         let request = parse_v2(body).map_err(|e| Error::invalid(e.to_string()))?;
         let mut out = Vec::new();
         match request {
@@ -112,7 +114,7 @@ impl App {
     }
 
     /// The answer that a pack follows.
-    fn send(&self, fetch: Fetch, common: HashSet<Oid>, bands: Bands, head: Vec<u8>) -> Answer {
+    pub(super) fn send(&self, fetch: Fetch, common: HashSet<Oid>, bands: Bands, head: Vec<u8>) -> Answer {
         use tracing::Instrument;
         let (mut feed, stream) = feed(bands, fetch.request.no_progress);
         let app = self.clone();
@@ -204,7 +206,7 @@ impl App {
     }
 }
 
-fn bands_of(request: &RequestV0) -> Bands {
+pub(super) fn bands_of(request: &RequestV0) -> Bands {
     if request.has("side-band-64k") {
         Bands::Large
     } else if request.has("side-band") {
@@ -259,22 +261,23 @@ impl Fetch {
             }
         }
         graph.load(s, &wants.tips).await?;
-        Ok(Self { repo, request, wants, graph, shallow: Shallow::default() })
+        Ok(Self { repo, request, wants, graph, shallow: Shallow::default(), read_to: i64::MAX })
     }
 
-    fn shared(&self) -> Shared<'_> {
+    pub(super) fn shared(&self) -> Shared<'_> {
         Shared { graph: &self.graph, tips: &self.wants.tips }
     }
 
     /// Reads what a negotiation will look at.
-    async fn look_at(&mut self, s: &mut haina_db::Session, haves: &[Oid], done: bool) -> Result<()> {
+    pub(super) async fn look_at(&mut self, s: &mut haina_db::Session, haves: &[Oid], done: bool) -> Result<()> {
         self.graph.load(s, haves).await?;
         if done {
             return Ok(());
         }
         let lowest = haves.iter().filter_map(|h| self.graph.get(h)).map(|n| n.generation).min();
-        if let Some(lowest) = lowest {
+        if let Some(lowest) = lowest.filter(|l| *l < self.read_to) {
             self.graph.load_below(s, &self.wants.tips, lowest).await?;
+            self.read_to = lowest;
         }
         Ok(())
     }

@@ -17,6 +17,7 @@ mod repack;
 mod select;
 mod shallow;
 mod spool;
+mod talk;
 mod walk;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +32,7 @@ pub use haina_git::wire::{Service, Version};
 use haina_types::Oid;
 pub use import::{GitImport, GitImported};
 use quick_cache::sync::Cache;
+pub use talk::Ended;
 use tokio::sync::Semaphore;
 
 use crate::content::ByteStream;

@@ -13,8 +13,8 @@ use futures_util::StreamExt;
 use haina_db::git;
 use haina_git::ObjectKind;
 use haina_git::wire::{
-    Band, PackError, PackLimits, PktError, PushCommand, PushError, PushReport, PushRequest, WireError, bands_to,
-    flush_to, report,
+    Band, PackEnd, PackError, PackLimits, PktError, PushCommand, PushError, PushReport, PushRequest, WireError,
+    bands_to, flush_to, report,
 };
 use haina_types::{Code, Error, Oid, RefName, Result, Sha256, Timestamp, XetHash};
 use serde_json::json;
@@ -38,6 +38,8 @@ const BATCH_BYTES: u64 = 8 << 20;
 const BATCH_OBJECTS: usize = 4000;
 /// How long what is left of a refused body is still read, so that its sender gets to read the refusal.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+/// When nothing came for so long on a line that stays open, that was all.
+const QUIET: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// Why a push is not taken.
 pub(super) enum Refusal {
@@ -146,28 +148,44 @@ impl App {
     }
 
     /// Takes a push. What is wrong with it is said in the protocol itself, where the person who pushes sees it.
-    pub async fn git_push(&self, access: &PushAccess, mut body: ByteStream) -> Result<Answer> {
+    pub async fn git_push(&self, access: &PushAccess, body: ByteStream) -> Result<Answer> {
+        self.take_body(access, body, PackEnd::Input).await
+    }
+
+    /// Takes a push whose body ends as `end` says.
+    pub(super) async fn take_body(&self, access: &PushAccess, mut body: ByteStream, end: PackEnd) -> Result<Answer> {
         // Each holds a thread while its body comes in.
         let _permit = self.git().receiving.acquire().await.map_err(Error::internal)?;
         let (to, from) = mpsc::channel::<std::io::Result<Bytes>>(4);
         let folder = self.spool_folder();
-        let limits = self.push_limits(access.repo().id).await?;
-        let reading =
+        let limits = PackLimits { end, ..self.push_limits(access.repo().id).await? };
+        let mut reading =
             tokio::task::spawn_blocking(move || receive(BodyReader { from, piece: Bytes::new() }, &folder, limits));
-        let mut is_whole = true;
-        while let Some(piece) = body.next().await {
+        // What was read, if that is known before the body ends: it was refused, or its end shows in itself.
+        let early = loop {
+            let piece = tokio::select! {
+                biased;
+                received = &mut reading => break Some(received),
+                piece = body.next() => piece,
+            };
+            let Some(piece) = piece else { break None };
             // Whatever the reason, the rest will not come.
             let piece = piece.map_err(|e| std::io::Error::new(std::io::ErrorKind::UnexpectedEof, e.message));
-            if to.send(piece).await.is_err() {
-                // It was refused already.
-                is_whole = false;
-                break;
-            }
-        }
+            // Whoever reads no more is done.
+            let _ = to.send(piece).await;
+        };
         drop(to);
-        let received = reading.await.map_err(Error::internal)?;
-        if !is_whole {
-            let rest = async { while body.next().await.is_some_and(|piece| piece.is_ok()) {} };
+        let is_whole = early.is_none();
+        let received = match early {
+            Some(received) => received,
+            None => reading.await,
+        };
+        let received = received.map_err(Error::internal)?;
+        let is_refused = !matches!(&received, Ok(None | Some(Received { pack: None | Some(Ok(_)), .. })));
+        if !is_whole && (is_refused || end == PackEnd::Input) {
+            // On a line that stays open nobody says when the rest is over.
+            let quiet = if end == PackEnd::Line { QUIET } else { PATIENCE };
+            let rest = async { while let Ok(Some(Ok(_))) = tokio::time::timeout(quiet, body.next()).await {} };
             // Whatever is left unread closes the connection.
             let _ = tokio::time::timeout(PATIENCE, rest).await;
         }

@@ -36,6 +36,7 @@ const SIZE_MAX: u64 = 10 << 20;
 const RAW_BYTES_MAX: u64 = 16 << 30;
 /// What a pack may have that was made here.
 const LIMITS: PackLimits = PackLimits {
+    end: haina_git::wire::PackEnd::Input,
     objects: OBJECTS_MAX as u32,
     bytes: 1 << 40,
     blob_bytes: u64::MAX,

@@ -5,6 +5,7 @@ mod orgs;
 mod password;
 mod profile;
 mod sessions;
+mod ssh_keys;
 mod tokens;
 
 pub use accounts::{NewUser, SignUp, Signup};
@@ -12,6 +13,7 @@ pub use haina_db::people::Namespace;
 pub use orgs::NewOrg;
 pub use profile::{Identity, Membership, Profile};
 pub use sessions::NewSession;
+pub use ssh_keys::{KeyHolder, SshKeySummary};
 pub use tokens::{NewToken, TokenSummary};
 
 use sha2::{Digest, Sha256};

@@ -8,6 +8,7 @@ mod discussions;
 mod gate;
 mod git;
 mod hub;
+mod keys;
 mod limits;
 mod manage;
 mod packs;

@@ -14,6 +14,15 @@ use super::pack::PackHasher;
 use crate::object::{CollisionAttack, InflateError, ObjectHasher, ObjectKind, inflate, object_id};
 use crate::{COMMIT_BYTES_MAX, TREE_BYTES_MAX};
 
+/// What may come after a pack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PackEnd {
+    /// The end of the input, which is waited for.
+    Input,
+    /// Nothing for now: the line stays open, and whoever sent the pack waits for an answer.
+    Line,
+}
+
 /// What a pack may have at most.
 #[derive(Debug, Clone, Copy)]
 pub struct PackLimits {
@@ -29,6 +38,8 @@ pub struct PackLimits {
     pub depth: u32,
     /// Bytes of bases in memory while deltas are resolved.
     pub memory: u64,
+    /// What may come after it.
+    pub end: PackEnd,
 }
 
 impl Default for PackLimits {
@@ -40,6 +51,7 @@ impl Default for PackLimits {
             inflation: (100, 256 << 20),
             depth: 4095,
             memory: 256 << 20,
+            end: PackEnd::Input,
         }
     }
 }
@@ -277,7 +289,11 @@ pub fn scan<R: Read, W: Write>(
     if input.take::<20>()? != hash.0 {
         return Err(PackError::Checksum);
     }
-    if input.fill()? {
+    let follows = match limits.end {
+        PackEnd::Input => input.fill()?,
+        PackEnd::Line => input.start < input.end,
+    };
+    if follows {
         return Err(PackError::Trailing);
     }
     input.spool.flush()?;
