@@ -10,8 +10,10 @@ use haina_types::{Action, Code, Error, OrgRole, RepoKind, RepoPath, Result, Slug
 
 use crate::App;
 
+mod buckets;
 mod community;
 
+pub use buckets::{BucketAdmin, BucketRead, BucketWrite};
 pub(crate) use community::collection_not_found;
 pub use community::{CollectAccess, CollectionRead, CollectionWrite, SelfAccess};
 
@@ -199,7 +201,15 @@ impl App {
         Ok(own.and_then(|own| limit.map(|limit| own.min(limit))).max(public))
     }
 
+    /// A repository with a history. Buckets have values of their own, so that nobody takes one for the other.
     async fn admit(&self, caller: &Caller, kind: RepoKind, path: &RepoPath, want: Action) -> Result<Arc<Repo>> {
+        if kind == RepoKind::Bucket {
+            return Err(repo_not_found());
+        }
+        self.admit_any(caller, kind, path, want).await
+    }
+
+    async fn admit_any(&self, caller: &Caller, kind: RepoKind, path: &RepoPath, want: Action) -> Result<Arc<Repo>> {
         let repo = {
             let mut s = self.db().read().await?;
             repos::find_repo(&mut s, kind, &path.namespace.fold(), &path.name.fold()).await?
@@ -207,13 +217,14 @@ impl App {
         let repo = repo.ok_or_else(repo_not_found)?;
         let right = self.right(caller, &repo).await?.ok_or_else(repo_not_found)?;
         if right < want {
+            let noun = if kind == RepoKind::Bucket { "bucket" } else { "repository" };
             return Err(if caller.is_anonymous() {
                 Error::new(Code::Unauthenticated, "Please sign in or send an access token with the right to write.")
             } else {
                 Error::new(
                     Code::Forbidden,
                     format!(
-                        "You don't have the rights required to {} this repository. Use a token with write access, or ask an administrator of '{}'.",
+                        "You don't have the rights required to {} this {noun}. Use a token with write access, or ask an administrator of '{}'.",
                         if want == Action::Admin { "administer" } else { "write to" },
                         repo.namespace.name
                     ),

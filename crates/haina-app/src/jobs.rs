@@ -169,6 +169,7 @@ impl App {
         self.expire_lfs_parts().await?;
         self.queue_trending().await?;
         self.index_the_rest().await?;
+        self.trim_bucket_changes().await?;
         let now = self.now();
         let mut tx = self.db().begin().await?;
         jobs::delete_finished(&mut tx, now.plus_seconds(-FINISHED_SECONDS)).await?;

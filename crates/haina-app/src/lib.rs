@@ -3,6 +3,7 @@
 //! Everything starts at [`App`]. Doors turn a request into a [`Caller`], ask [`gate`] for an access value, and hand
 //! that to one use case. Only the gate can make access values, so nothing reads or writes a repository without one.
 
+pub mod buckets;
 pub mod collections;
 pub mod content;
 mod downloads;
@@ -74,6 +75,7 @@ struct Inner {
     history: history::State,
     repos: repos::State,
     downloads: downloads::Counts,
+    buckets: buckets::State,
 }
 
 /// One page of a list.
@@ -112,6 +114,7 @@ impl App {
                 history: history::State::new(),
                 repos: repos::State::new(),
                 downloads: downloads::Counts::default(),
+                buckets: buckets::State::new(),
             }),
         })
     }
@@ -151,6 +154,10 @@ impl App {
 
     pub(crate) fn downloads(&self) -> &downloads::Counts {
         &self.inner.downloads
+    }
+
+    pub(crate) fn buckets(&self) -> &buckets::State {
+        &self.inner.buckets
     }
 
     /// Writes what is still only in memory.

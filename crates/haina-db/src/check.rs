@@ -1,12 +1,13 @@
 //! Whether every statement of this crate means something to the database that is open.
 
 use crate::sql::Sql;
-use crate::{Db, Result, collections, content, git, jobs, ledger, lfs, meta, people, repos, search, social};
+use crate::{Db, Result, buckets, collections, content, git, jobs, ledger, lfs, meta, people, repos, search, social};
 
 impl Db {
     /// Prepares every statement; how many there are. For tests, and for `fsck` after a migration by hand.
     pub async fn check_statements(&self) -> Result<usize> {
         let modules = [
+            buckets::STATEMENTS,
             collections::STATEMENTS,
             content::STATEMENTS,
             git::STATEMENTS,

@@ -66,7 +66,7 @@ impl Serve {
         }
         say(&format!("Haina is listening on http://{address} as {url}"));
         let jobs = app.start_jobs();
-        serve(listener, router(app.clone())).await;
+        serve(listener, router(app.clone()), &app).await;
         jobs.stop().await;
         app.close().await;
         Ok(())
@@ -99,7 +99,7 @@ async fn stop_asked() {
     }
 }
 
-async fn serve(listener: TcpListener, router: Router) {
+async fn serve(listener: TcpListener, router: Router, app: &App) {
     let graceful = GracefulShutdown::new();
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut stop = std::pin::pin!(stop_asked());
@@ -142,6 +142,8 @@ async fn serve(listener: TcpListener, router: Router) {
         });
     }
     drop(listener);
+    // Those who follow a bucket would never end by themselves.
+    app.end_feeds();
     say("Stopping: no new requests; running ones may end.");
     if tokio::time::timeout(STOP_TIMEOUT, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not end in time and were cut");

@@ -16,7 +16,7 @@ mod telemetry;
 mod tree;
 mod validate;
 mod whoami;
-mod xet_token;
+pub(crate) mod xet_token;
 
 use axum::routing::{get, post};
 use haina_app::App;
