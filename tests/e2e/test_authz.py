@@ -589,6 +589,120 @@ def test_other_kinds_are_under_the_same_rule(hub, people, place, kind):
         assert hub.get(f"/{name}/resolve/main/.gitattributes", OWNER).status == 404
 
 
+# ---------------------------------------------------------------- buckets
+
+
+@pytest.fixture(scope="module")
+def buckets(hub, people, place):
+    """acme/public and acme/private again, as buckets, each with a file."""
+    from huggingface_hub import HfApi
+
+    api = HfApi(endpoint=hub.url, token=hub.tokens[OWNER])
+    for name in ("public", "private"):
+        api.create_bucket(f"acme/{name}", private=name == "private")
+        api.batch_bucket_files(f"acme/{name}", add=[(b"content", "d/a.txt")])
+
+
+def bucket_operations():
+    """(what is needed, method and path, request) of each route that names a bucket."""
+    made = f"f{next(numbers)}"
+
+    def batch():
+        lines = [{"type": "addFile", "path": made, "xetHash": "0" * 64}, {"type": "deleteFile", "path": made}]
+        return {"body": wire.ndjson(lines), "headers": {"Content-Type": "application/x-ndjson"}}
+
+    return [
+        ("content", "GET", "/api/buckets/{}", dict),
+        ("content", "GET", "/api/buckets/{}/tree", dict),
+        ("content", "GET", "/api/buckets/{}/tree/d?recursive=false", dict),
+        ("content", "POST", "/api/buckets/{}/paths-info", lambda: {"json": {"paths": ["d/a.txt"]}}),
+        ("content", "GET", "/buckets/{}/resolve/d/a.txt", dict),
+        ("content", "HEAD", "/buckets/{}/resolve/d%2Fa.txt", dict),
+        ("content", "GET", "/api/buckets/{}/xet-read-token", dict),
+        ("write", "GET", "/api/buckets/{}/xet-write-token", dict),
+        ("write", "POST", "/api/buckets/{}/batch", batch),
+        ("admin", "PUT", "/api/buckets/{}/settings", lambda: {"json": {}}),
+    ]
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("bucket", ["acme/public", "acme/private"])
+def test_buckets(hub, people, buckets, caller, bucket):
+    found = []
+    private = bucket.endswith("private")
+    for need, method, path, request in bucket_operations():
+        answer = hub.request(method, path.format(bucket), people[caller], **request())
+        found += judge(answer, expected(caller, need, private), f"{method} {path.format(bucket)}")
+        if private and expected(caller, "content", True) is not OK:
+            never = hub.request(method, path.format("acme/neverwas"), people[caller], **request())
+            told = [(a.status, a.header("X-Error-Code"), a.header("X-Error-Message")) for a in (answer, never)]
+            if told[0] != told[1]:
+                found.append(f"{method} {path} tells them apart: {told}")
+    assert not found, f"{caller}:\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_following_a_bucket(hub, people, buckets, caller):
+    for name in ("public", "private"):
+        want = expected(caller, "content", name == "private")
+        # A place that nobody knows ends what would otherwise go on.
+        answer = hub.get(f"/api/buckets/acme/{name}/events?cursor={'0' * 24}-1", people[caller])
+        assert not (found := judge(answer, want, name)), found
+        if want is OK:
+            assert answer.header("Content-Type") == "text/event-stream" and answer.text.startswith("event: reset\n")
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_lists_of_buckets(hub, people, buckets, caller):
+    answer = hub.get("/api/buckets/acme", people[caller])
+    if caller in WRONG:
+        answer.expect(401)
+        return
+    found = {b["id"] for b in answer.expect(200).json()}
+    assert "acme/public" in found
+    assert ("acme/private" in found) == (caller in KNOWN and not caller.startswith("scoped")), f"{caller}: {found}"
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_making_and_deleting_buckets(hub, people, buckets, caller):
+    answer = hub.post(f"/api/buckets/acme/by-{caller}", people[caller], json={})
+    if caller in WRONG or caller == "nobody":
+        answer.expect(401)
+    elif caller in {"contributor", "writer", "owner", "admin"}:
+        answer.expect(200)
+    else:
+        answer.expect(403)
+        # Whether the name is taken is not told either.
+        hub.post("/api/buckets/acme/private", people[caller], json={}).expect(403)
+    for visibility in ("public", "private"):
+        name = f"acme/doomed-{visibility}-{caller}"
+        hub.post(f"/api/buckets/{name}", OWNER, json={"visibility": visibility}).expect(200)
+        answer = hub.request("DELETE", f"/api/buckets/{name}", people[caller])
+        as_who = "scoped-elsewhere" if caller == "scoped" else caller  # its scopes name other buckets
+        want = expected(as_who, "admin", visibility == "private")
+        assert not (found := judge(answer, want, f"{caller}: delete {name}")), found
+        hub.get(f"/api/buckets/{name}", OWNER).expect(404 if want is OK else 200)
+
+
+def test_a_token_of_a_bucket_reaches_that_bucket_alone(hub, people, buckets):
+    """The store's tokens of a bucket and of the repository of the same name are for two things."""
+    files = hub.get("/api/buckets/acme/private/tree", OWNER).json()
+    hash = next(f["xetHash"] for f in files if f["path"] == "d/a.txt")
+
+    def look(path):
+        answer = hub.get(path, OWNER).expect(200).json()
+        return wire.get(f"{answer['casUrl']}/v1/reconstructions/{hash}", token=answer["accessToken"]).status
+
+    assert look("/api/buckets/acme/private/xet-read-token") == 200
+    assert look("/api/models/acme/private/xet-read-token/main") == 404
+    hub.post("/api/buckets/acme/elsewhere", OWNER, json={}).expect(200)
+    assert look("/api/buckets/acme/elsewhere/xet-write-token") == 404
+    # And what was uploaded to the one cannot be put into the other.
+    line = {"type": "addFile", "path": "stolen", "xetHash": hash}
+    answer = hub.post("/api/buckets/acme/elsewhere/batch", OWNER, body=wire.ndjson([line])).expect(422).json()
+    assert [f["path"] for f in answer["failed"]] == ["stolen"], answer
+
+
 # ---------------------------------------------------------------- nothing left out
 
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use haina_db::git;
 use haina_git::{Commit, Mode, ObjectKind, Tree, object_id};
-use haina_types::{Oid, Result};
+use haina_types::{Oid, RepoKind, Result};
 
 use crate::App;
 use crate::content;
@@ -26,6 +26,7 @@ struct Tally {
     repos: u64,
     refs: u64,
     objects: u64,
+    bucket_files: u64,
 }
 
 impl App {
@@ -66,11 +67,12 @@ impl App {
             report.findings.push(format!("and {unlisted} more in the content store"));
         }
         report.summary = format!(
-            "Checked {} repositories, {} references, {} git objects, {} packs, {} xorbs, {} files, {} shards, {} stored objects: {} finding{}.",
+            "Checked {} repositories, {} references, {} git objects, {} packs, {} files of buckets, {} xorbs, {} files, {} shards, {} stored objects: {} finding{}.",
             tally.repos,
             tally.refs,
             tally.objects,
             packs,
+            tally.bucket_files,
             content.xorbs,
             content.files,
             content.recipes,
@@ -96,6 +98,13 @@ impl App {
     /// Everything reachable from every reference of a repository is there, linked rightly, and (deep) is what its id says.
     async fn check_history(&self, repo: i64, deep: bool, tally: &mut Tally, findings: &mut Vec<String>) -> Result<()> {
         let mut s = self.db().read().await?;
+        if let Some(row) = haina_db::repos::find_repo_by_id(&mut s, repo).await?
+            && row.kind == RepoKind::Bucket
+        {
+            drop(s);
+            tally.bucket_files += self.check_bucket(repo, findings).await?;
+            return Ok(());
+        }
         let mut seen: HashSet<Oid> = HashSet::new();
         let mut open: Vec<(Oid, ObjectKind, String)> = Vec::new();
         for found in git::list_refs(&mut s, repo).await? {

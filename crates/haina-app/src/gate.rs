@@ -12,9 +12,11 @@ use haina_types::{Action, Code, Error, OrgRole, RepoKind, RepoPath, Result, Slug
 
 use crate::App;
 
+mod buckets;
 mod community;
 mod pass;
 
+pub use buckets::{BucketAdmin, BucketRead, BucketWrite};
 pub(crate) use community::collection_not_found;
 pub use community::{CollectAccess, CollectionRead, CollectionWrite, SelfAccess};
 pub(crate) use pass::Pass;
@@ -497,20 +499,29 @@ impl App {
         Err(Error::new(Code::GatedRepo, text))
     }
 
+    /// A repository with a history. Buckets have values of their own, so that nobody takes one for the other.
     async fn admit(&self, caller: &Caller, kind: RepoKind, path: &RepoPath, want: Action) -> Result<Arc<Repo>> {
+        if kind == RepoKind::Bucket {
+            return Err(repo_not_found());
+        }
+        self.admit_any(caller, kind, path, want).await
+    }
+
+    async fn admit_any(&self, caller: &Caller, kind: RepoKind, path: &RepoPath, want: Action) -> Result<Arc<Repo>> {
         let repo = {
             let mut s = self.db().read().await?;
             find_by_name(&mut s, kind, path).await?.ok_or_else(repo_not_found)?
         };
         let right = self.right(caller, &repo).await?.ok_or_else(repo_not_found)?;
         if right < want {
+            let noun = if kind == RepoKind::Bucket { "bucket" } else { "repository" };
             return Err(if caller.is_anonymous() {
                 Error::new(Code::Unauthenticated, "Please sign in or send an access token with the right to write.")
             } else {
                 Error::new(
                     Code::Forbidden,
                     format!(
-                        "You don't have the rights required to {} this repository. Use a token with write access, or ask an administrator of '{}'.",
+                        "You don't have the rights required to {} this {noun}. Use a token with write access, or ask an administrator of '{}'.",
                         if want == Action::Admin { "administer" } else { "write to" },
                         repo.namespace.name
                     ),

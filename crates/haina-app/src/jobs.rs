@@ -178,6 +178,7 @@ impl App {
         self.index_the_rest().await?;
         self.tidy_attachments().await?;
         self.tidy_packs().await?;
+        self.trim_bucket_changes().await?;
         let now = self.now();
         let mut tx = self.db().begin().await?;
         jobs::delete_finished(&mut tx, now.plus_seconds(-FINISHED_SECONDS)).await?;

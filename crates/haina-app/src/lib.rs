@@ -3,6 +3,7 @@
 //! Everything starts at [`App`]. Doors turn a request into a [`Caller`], ask [`gate`] for an access value, and hand
 //! that to one use case. Only the gate can make access values, so nothing reads or writes a repository without one.
 
+pub mod buckets;
 pub mod collections;
 pub mod content;
 pub mod discussions;
@@ -85,6 +86,7 @@ struct Inner {
     discussions: discussions::State,
     repos: repos::State,
     downloads: downloads::Counts,
+    buckets: buckets::State,
 }
 
 /// One page of a list.
@@ -125,6 +127,7 @@ impl App {
                 discussions: discussions::State::new(),
                 repos: repos::State::new(),
                 downloads: downloads::Counts::default(),
+                buckets: buckets::State::new(),
             }),
         })
     }
@@ -173,6 +176,10 @@ impl App {
 
     pub(crate) fn downloads(&self) -> &downloads::Counts {
         &self.inner.downloads
+    }
+
+    pub(crate) fn buckets(&self) -> &buckets::State {
+        &self.inner.buckets
     }
 
     /// Writes what is still only in memory.

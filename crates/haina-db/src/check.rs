@@ -2,14 +2,15 @@
 
 use crate::sql::Sql;
 use crate::{
-    Db, Result, collections, content, discussions, gates, git, git_pack, git_usage, jobs, ledger, lfs, meta, moves,
-    people, repos, search, social, ssh_keys,
+    Db, Result, buckets, collections, content, discussions, gates, git, git_pack, git_usage, jobs, ledger, lfs, meta,
+    moves, people, repos, search, social, ssh_keys,
 };
 
 impl Db {
     /// Prepares every statement; how many there are. For tests, and for `fsck` after a migration by hand.
     pub async fn check_statements(&self) -> Result<usize> {
         let modules = [
+            buckets::STATEMENTS,
             collections::STATEMENTS,
             content::STATEMENTS,
             discussions::STATEMENTS,

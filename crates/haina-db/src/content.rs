@@ -247,6 +247,15 @@ statements! {
          on conflict (repo_id, sha256) do update set at = excluded.at"
     );
     GONE_FIND = point("select at from lfs_gone where repo_id = $1 and sha256 = $2");
+    REPO_FILES_AT = pair(
+        "select r.file_hash, f.bytes from repo_file r join file f on f.hash = r.file_hash
+         where r.repo_id = $1 and r.via >= $2 and r.file_hash in (select unhex(value) from json_each($3))",
+        "select r.file_hash, f.bytes from repo_file r join file f on f.hash = r.file_hash
+         where r.repo_id = $1 and r.via >= $2 and r.file_hash = any($3)",
+    );
+    REPO_FILE_RELEASE = point(
+        "update repo_file set via = 0, expires_at = $3 where repo_id = $1 and file_hash = $2 and via = 1"
+    );
     REPO_FILES_DELETE = point("delete from repo_file where repo_id = $1");
     REPO_SHAS_DELETE = point("delete from repo_sha where repo_id = $1");
     FILE_REPOS = point("select repo_id from repo_file where file_hash = $1 order by repo_id limit $2");
@@ -529,6 +538,39 @@ pub async fn commit_files(s: &mut Session, repo_id: i64, files: &[XetHash]) -> R
 /// Bytes of the large files of a repository, uploads that no commit has kept among them.
 pub async fn sum_repo_bytes(s: &mut Session, repo_id: i64) -> Result<u64> {
     s.one(&REPO_FILE_BYTES, &values![repo_id]).await?.size(0)
+}
+
+/// Those of the files that a repository may read, with their sizes; `kept` leaves out uploads that nothing keeps yet.
+pub async fn list_repo_files(
+    s: &mut Session,
+    repo_id: i64,
+    kept: bool,
+    hashes: &[XetHash],
+) -> Result<Vec<(XetHash, u64)>> {
+    let mut all = Vec::new();
+    for part in slices(hashes).chunks(1024) {
+        let rows = s.rows(&REPO_FILES_AT, &[Value::Int(repo_id), Value::from(kept), Value::Blobs(part)]).await?;
+        for row in &rows {
+            all.push((row.xet_hash(0)?, unsigned(row, 1)?));
+        }
+    }
+    Ok(all)
+}
+
+/// Gives a repository files that it may not have had, as uploads do. The files must be stored.
+pub async fn lend_files(s: &mut Session, repo_id: i64, files: &[XetHash], expires: Timestamp) -> Result<()> {
+    for file in files {
+        s.exec(&FILE_XORBS_TOUCH, &values![file]).await?;
+        s.exec(&REPO_FILE_UPLOAD, &values![repo_id, file, expires]).await?;
+    }
+    Ok(())
+}
+
+/// Keeps files of a repository only until then, unless they are uploaded or kept again.
+pub async fn release_files(s: &mut Session, repo_id: i64, files: &[XetHash], expires: Timestamp) -> Result<()> {
+    let sets: Vec<_> = files.iter().map(|file| values![repo_id, file, expires]).collect();
+    let sets: Vec<&[Value<'_>]> = sets.iter().map(|set| set.as_slice()).collect();
+    s.exec_each(&REPO_FILE_RELEASE, &sets).await.map(drop)
 }
 
 /// Files that commits of a repository keep, in order, after one.

@@ -9,6 +9,7 @@
 //! Every query is a function over `&mut Session`; a [`Tx`] dereferences to one, so that each serves both.
 //! Why there are two drivers and no `sqlx`: `docs/decisions/0002-database-drivers.md`.
 
+pub mod buckets;
 mod check;
 pub mod collections;
 pub mod content;

@@ -34,6 +34,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     8 "0008_manage";
     9 "0009_git_pack";
     10 "0010_ssh";
+    11 "0011_buckets";
 };
 
 /// PostgreSQL's advisory lock for migrating ("hainamig").

@@ -32,7 +32,7 @@ statements! {
     TEXT_VERSION = point("select version from repo_text_state where repo_id = $1");
     LIST_WITHOUT_TEXT = long(
         "select r.id from repo r left join repo_text_state t on t.repo_id = r.id
-         where r.id > $1 and (t.version is null or t.version <> $2) order by r.id limit $3"
+         where r.id > $1 and r.kind <> 'bucket' and (t.version is null or t.version <> $2) order by r.id limit $3"
     );
     LAST_REPO = point("select coalesce(max(id), 0) from repo");
     /// How many repositories a query finds, as far as counting is worth it.

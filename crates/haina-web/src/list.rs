@@ -125,7 +125,7 @@ impl List {
         match self.kind {
             RepoKind::Dataset => "search-datasets",
             RepoKind::Space => "search-spaces",
-            RepoKind::Model | RepoKind::Kernel => "search-models",
+            RepoKind::Model | RepoKind::Kernel | RepoKind::Bucket => "search-models",
         }
     }
 
@@ -133,7 +133,7 @@ impl List {
         match self.kind {
             RepoKind::Dataset => "none-datasets",
             RepoKind::Space => "none-spaces",
-            RepoKind::Model | RepoKind::Kernel => "none-models",
+            RepoKind::Model | RepoKind::Kernel | RepoKind::Bucket => "none-models",
         }
     }
 }

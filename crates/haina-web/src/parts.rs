@@ -152,7 +152,7 @@ impl RepoHead {
         match self.address.kind {
             RepoKind::Dataset => "card-dataset",
             RepoKind::Space => "card-space",
-            RepoKind::Model | RepoKind::Kernel => "card-model",
+            RepoKind::Model | RepoKind::Kernel | RepoKind::Bucket => "card-model",
         }
     }
 
@@ -161,7 +161,7 @@ impl RepoHead {
         match self.address.kind {
             RepoKind::Dataset => "no-card-dataset",
             RepoKind::Space => "no-card-space",
-            RepoKind::Model | RepoKind::Kernel => "no-card-model",
+            RepoKind::Model | RepoKind::Kernel | RepoKind::Bucket => "no-card-model",
         }
     }
 
@@ -170,7 +170,7 @@ impl RepoHead {
         match self.address.kind {
             RepoKind::Dataset => "use-dataset",
             RepoKind::Space => "use-space",
-            RepoKind::Model | RepoKind::Kernel => "use-model",
+            RepoKind::Model | RepoKind::Kernel | RepoKind::Bucket => "use-model",
         }
     }
 

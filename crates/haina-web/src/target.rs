@@ -50,7 +50,7 @@ pub(crate) fn section_of(kind: RepoKind) -> Section {
         RepoKind::Model => Section::Models,
         RepoKind::Dataset => Section::Datasets,
         RepoKind::Space => Section::Spaces,
-        RepoKind::Kernel => Section::None,
+        RepoKind::Kernel | RepoKind::Bucket => Section::None,
     }
 }
 

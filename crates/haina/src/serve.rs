@@ -132,7 +132,7 @@ impl Serve {
                 serve_ssh(listener, app.clone(), key).await;
             }
         };
-        tokio::join!(serve(listener, router(app.clone())), by_ssh);
+        tokio::join!(serve(listener, router(app.clone()), &app), by_ssh);
         jobs.stop().await;
         app.close().await;
         Ok(())
@@ -185,7 +185,7 @@ async fn stop_asked() {
     }
 }
 
-async fn serve(listener: TcpListener, router: Router) {
+async fn serve(listener: TcpListener, router: Router, app: &App) {
     let graceful = GracefulShutdown::new();
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut stop = std::pin::pin!(stop_asked());
@@ -228,6 +228,8 @@ async fn serve(listener: TcpListener, router: Router) {
         });
     }
     drop(listener);
+    // Those who follow a bucket would never end by themselves.
+    app.end_feeds();
     say("Stopping: no new requests; running ones may end.");
     if tokio::time::timeout(STOP_TIMEOUT, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not end in time and were cut");

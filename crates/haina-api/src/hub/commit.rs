@@ -3,23 +3,26 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use base64::Engine;
-use futures_util::StreamExt;
 use haina_app::gate::PushAccess;
 use haina_app::history::{CommitHeader, CommitWriter, PreuploadFile, UploadMode};
 use haina_app::{App, Caller};
-use haina_types::{Code, Error, Result as TypesResult, Revision, Sha256};
+use haina_types::{Error, Result as TypesResult, Revision, Sha256};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::repo_url;
 use crate::error::Result;
+use crate::lines::{Limits, Lines};
 use crate::request::{Body, Query, Target, Who};
 
 /// Most files of one preupload question.
 const PREUPLOAD_FILES_MAX: usize = 1000;
-/// Longest line of a commit: a file of 10 MiB as base64, and its path.
-const LINE_BYTES_MAX: usize = 15 << 20;
-/// Longest body of a commit.
-const COMMIT_BYTES_MAX: u64 = 4 << 30;
+/// A line may hold a file of 10 MiB as base64, and its path.
+const LIMITS: Limits = Limits {
+    what: "commit",
+    line_bytes: 15 << 20,
+    body_bytes: 4 << 30,
+    advice: ": files over 10 MiB go through the content store",
+};
 
 /// Files about to be uploaded.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -171,67 +174,6 @@ pub struct Committed {
     hook_output: String,
 }
 
-/// Splits a body into lines, each bounded.
-struct Lines {
-    stream: axum::body::BodyDataStream,
-    rest: Vec<u8>,
-    scanned: usize,
-    total: u64,
-    done: bool,
-}
-
-impl Lines {
-    fn new(body: axum::body::Body) -> Self {
-        Self { stream: body.into_data_stream(), rest: Vec::new(), scanned: 0, total: 0, done: false }
-    }
-
-    /// The next line that is not empty; `None` at the end of a complete body.
-    async fn next(&mut self) -> TypesResult<Option<Vec<u8>>> {
-        loop {
-            if let Some(at) = self.rest[self.scanned..].iter().position(|b| *b == b'\n') {
-                let rest = self.rest.split_off(self.scanned + at + 1);
-                let mut line = std::mem::replace(&mut self.rest, rest);
-                self.scanned = 0;
-                line.pop();
-                if line.iter().all(u8::is_ascii_whitespace) {
-                    continue;
-                }
-                return Ok(Some(line));
-            }
-            self.scanned = self.rest.len();
-            if self.scanned > LINE_BYTES_MAX {
-                return Err(Error::new(
-                    Code::TooLarge,
-                    format!(
-                        "A line of a commit has at most {LINE_BYTES_MAX} bytes: files over 10 MiB go through the content store."
-                    ),
-                ));
-            }
-            if self.done {
-                let line = std::mem::take(&mut self.rest);
-                self.scanned = 0;
-                return Ok((!line.iter().all(u8::is_ascii_whitespace)).then_some(line));
-            }
-            match self.stream.next().await {
-                Some(Ok(part)) => {
-                    self.total += part.len() as u64;
-                    if self.total > COMMIT_BYTES_MAX {
-                        return Err(Error::new(
-                            Code::TooLarge,
-                            format!("A commit's body has at most {COMMIT_BYTES_MAX} bytes: split it."),
-                        ));
-                    }
-                    self.rest.extend_from_slice(&part);
-                }
-                Some(Err(e)) => {
-                    return Err(Error::invalid("The request body ended early: nothing was committed.").because(e));
-                }
-                None => self.done = true,
-            }
-        }
-    }
-}
-
 fn value<T: serde::de::DeserializeOwned>(key: &str, value: serde_json::Value) -> TypesResult<T> {
     serde_json::from_value(value).map_err(|e| Error::invalid(format!("Invalid \"{key}\" in the commit: {e}")))
 }
@@ -261,7 +203,7 @@ pub async fn commit(
     request: Request,
 ) -> Result<Json<Committed>> {
     let access = proposal_or_write(&app, &caller, &target, &query).await?;
-    let mut lines = Lines::new(request.into_body());
+    let mut lines = Lines::new(request.into_body(), LIMITS);
     let writer = begin(&app, &access, &target.rev, query.flag("create_pr"), &mut lines).await?;
     let writer = fill(writer, &mut lines).await?;
     let done = writer.finish().await?;
@@ -342,47 +284,6 @@ async fn fill(mut writer: CommitWriter, lines: &mut Lines) -> TypesResult<Commit
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Reads a body that arrives in the given pieces.
-    async fn read(pieces: Vec<&[u8]>) -> TypesResult<Vec<Vec<u8>>> {
-        let pieces: Vec<std::io::Result<bytes::Bytes>> =
-            pieces.into_iter().map(|p| Ok(bytes::Bytes::copy_from_slice(p))).collect();
-        let mut lines = Lines::new(axum::body::Body::from_stream(futures_util::stream::iter(pieces)));
-        let mut all = Vec::new();
-        while let Some(line) = lines.next().await? {
-            all.push(line);
-        }
-        Ok(all)
-    }
-
-    #[tokio::test]
-    async fn lines_do_not_depend_on_how_the_body_is_cut() {
-        let body = b"{\"key\":1}\n\n  \r\n{\"key\":2}\n{\"key\":3}";
-        let whole = read(vec![body]).await.unwrap();
-        assert_eq!(whole.len(), 3);
-        for at in 0..body.len() {
-            for second in at..body.len() {
-                let cut = read(vec![&body[..at], &body[at..second], &body[second..]]).await.unwrap();
-                assert_eq!(cut, whole, "cut at {at} and {second}");
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_line_without_end_is_refused_and_not_kept() {
-        let piece = vec![b'x'; 1 << 20];
-        let pieces: Vec<&[u8]> = std::iter::repeat_n(piece.as_slice(), 40).collect();
-        assert_eq!(read(pieces).await.unwrap_err().code, Code::TooLarge);
-    }
-
-    #[tokio::test]
-    async fn a_body_that_breaks_off_is_an_error() {
-        let pieces: Vec<std::io::Result<bytes::Bytes>> =
-            vec![Ok(bytes::Bytes::from_static(b"{}\n{\"ke")), Err(std::io::Error::other("gone"))];
-        let mut lines = Lines::new(axum::body::Body::from_stream(futures_util::stream::iter(pieces)));
-        assert_eq!(lines.next().await.unwrap().unwrap(), b"{}");
-        assert_eq!(lines.next().await.unwrap_err().code, Code::Invalid);
-    }
 
     /// Seeded nonsense: every line is an error or a known operation, and nothing panics.
     #[tokio::test]

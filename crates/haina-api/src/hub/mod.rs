@@ -24,7 +24,7 @@ mod tree;
 mod uploads;
 mod validate;
 mod whoami;
-mod xet_token;
+pub(crate) mod xet_token;
 
 use axum::routing::{get, post};
 use haina_app::App;

@@ -23,7 +23,7 @@ pub struct XetToken {
 }
 
 /// Both ways at once: the Python client reads the headers for downloads, hf-xet and all others the body.
-fn answer(grant: CasGrant) -> Result<Response> {
+pub(crate) fn answer(grant: CasGrant) -> Result<Response> {
     let text = |value: &str| HeaderValue::from_str(value).map_err(|e| crate::error::ApiError(Error::internal(e)));
     let mut headers = HeaderMap::new();
     headers.insert(HeaderName::from_static("x-xet-cas-url"), text(&grant.cas_url)?);

@@ -5,7 +5,7 @@ use haina_types::{Code, Error, Result};
 
 use super::TOKEN_SECONDS;
 use crate::App;
-use crate::gate::{ContentAccess, UploadAccess};
+use crate::gate::{BucketRead, BucketWrite, ContentAccess, UploadAccess};
 
 /// What a client needs to reach the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +95,21 @@ impl App {
             proposed: access.is_proposed(),
             expires: self.now().seconds() + TOKEN_SECONDS,
         })
+    }
+
+    /// The address of the store for a bucket's files.
+    pub fn bucket_cas_url(&self, access: &BucketRead) -> String {
+        self.cas_url(access.content())
+    }
+
+    /// For downloads from a bucket.
+    pub fn bucket_read_grant(&self, access: &BucketRead) -> CasGrant {
+        self.cas_read_grant(access.content())
+    }
+
+    /// For uploads to a bucket, and downloads too.
+    pub fn bucket_write_grant(&self, access: &BucketWrite) -> CasGrant {
+        self.cas_write_grant(&access.write().upload())
     }
 
     fn cas_token(&self, at: CasAddress<'_>, bearer: Option<&str>) -> Result<AccessToken> {

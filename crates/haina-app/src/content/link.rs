@@ -7,8 +7,8 @@ use haina_db::Session;
 use haina_db::content as db;
 use haina_types::{Error, Result, Sha256, Timestamp, XetHash};
 
-use super::UPLOAD_SECONDS;
 use super::lookup::file_terms;
+use super::{RELEASED_SECONDS, UPLOAD_SECONDS};
 
 pub use haina_db::content::ShaState;
 
@@ -124,4 +124,24 @@ pub async fn copy_stored(
     }
     db::lend_file(tx, to_repo_id, &stored, now, now.plus_seconds(UPLOAD_SECONDS)).await?;
     Ok(Some(stored.into()))
+}
+
+/// The files among these that a repository may read, with their sizes; `kept` leaves out uploads that nothing keeps yet.
+pub(crate) async fn list_sizes(
+    s: &mut Session,
+    repo_id: i64,
+    kept: bool,
+    files: &[XetHash],
+) -> Result<HashMap<XetHash, u64>> {
+    Ok(db::list_repo_files(s, repo_id, kept, files).await?.into_iter().collect())
+}
+
+/// Lends stored files to a repository, for something in the same transaction that keeps them.
+pub(crate) async fn lend_files(tx: &mut Session, repo_id: i64, files: &[XetHash], now: Timestamp) -> Result<()> {
+    Ok(db::lend_files(tx, repo_id, files, now.plus_seconds(UPLOAD_SECONDS)).await?)
+}
+
+/// Lets go of files that nothing in a repository refers to any more. Whoever is reading one may do so to its end.
+pub(crate) async fn release_files(tx: &mut Session, repo_id: i64, files: &[XetHash], now: Timestamp) -> Result<()> {
+    Ok(db::release_files(tx, repo_id, files, now.plus_seconds(RELEASED_SECONDS)).await?)
 }

@@ -74,6 +74,9 @@ fn first_card(new: &NewRepo) -> Result<Option<String>> {
 impl App {
     /// Makes a repository with its first commit.
     pub async fn create_repo(&self, caller: &Caller, new: NewRepo) -> Result<CreatedRepo> {
+        if new.kind == RepoKind::Bucket {
+            return Err(Error::invalid("A bucket is made with POST /api/buckets/{namespace}/{name}."));
+        }
         let access = self.create_in(caller, new.namespace.as_ref()).await?;
         if new.files.len() > FILES_MAX || new.files.iter().any(|(_, b)| b.len() > REGULAR_BYTES_MAX) {
             return Err(Error::invalid(format!(
