@@ -13,6 +13,7 @@ pub mod git;
 pub mod history;
 mod jobs;
 pub mod lfs;
+pub mod limits;
 pub mod people;
 pub mod repos;
 pub mod social;

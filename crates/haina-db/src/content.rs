@@ -219,6 +219,9 @@ statements! {
         "insert into repo_file (repo_id, file_hash, via, expires_at) values ($1, $2, 0, $3)
          on conflict (repo_id, file_hash) do update set expires_at = excluded.expires_at where repo_file.via = 0"
     );
+    REPO_FILE_BYTES = long(
+        "select coalesce(cast(sum(f.bytes) as bigint), 0) from repo_file r join file f on f.hash = r.file_hash where r.repo_id = $1"
+    );
     REPO_FILE_COMMIT = point("update repo_file set via = 1, expires_at = null where repo_id = $1 and file_hash = $2");
     REPO_FILE_COMMITTED = point(
         "select file_hash from repo_file where repo_id = $1 and via = 1 and file_hash > $2 order by file_hash limit $3"
@@ -510,6 +513,11 @@ pub async fn commit_files(s: &mut Session, repo_id: i64, files: &[XetHash]) -> R
     let sets: Vec<_> = files.iter().map(|hash| values![repo_id, hash]).collect();
     let sets: Vec<&[Value<'_>]> = sets.iter().map(|set| set.as_slice()).collect();
     Ok(s.exec_each(&REPO_FILE_COMMIT, &sets).await? == files.len() as u64)
+}
+
+/// Bytes of the large files of a repository, uploads that no commit has kept among them.
+pub async fn sum_repo_bytes(s: &mut Session, repo_id: i64) -> Result<u64> {
+    s.one(&REPO_FILE_BYTES, &values![repo_id]).await?.size(0)
 }
 
 /// Files that commits of a repository keep, in order, after one.

@@ -85,9 +85,9 @@ statements! {
     );
     INSERT_COMMITS = pair(
         "insert into git_commit (repo_id, oid, tree, parents, gen, author_user_id, committed_at, title)
-         values ($1, $2, $3, $4, $5, null, $6, $7) on conflict (repo_id, oid) do nothing",
+         values ($1, $2, $3, $4, $5, $8, $6, $7) on conflict (repo_id, oid) do nothing",
         "insert into git_commit (repo_id, oid, tree, parents, gen, author_user_id, committed_at, title)
-         select $1, c.oid, c.tree, c.parents, c.gen, null, c.at, c.title
+         select $1, c.oid, c.tree, c.parents, c.gen, $8, c.at, c.title
          from unnest($2::bytea[], $3::bytea[], $4::bytea[], $5::bigint[], $6::bigint[], $7::text[])
              as c (oid, tree, parents, gen, at, title)
          on conflict (repo_id, oid) do nothing"
@@ -155,10 +155,13 @@ pub async fn insert_objects(s: &mut Session, repo: i64, objects: &[NewObject<'_>
     // In one order, so that two pushes of the same objects cannot each wait for the other.
     let mut sorted: Vec<&NewObject<'_>> = objects.iter().collect();
     sorted.sort_unstable_by_key(|o| o.oid);
+    let bytes: u64 = objects.iter().map(|o| o.z.len() as u64).sum();
     if !s.is_postgres() {
         let sets: Vec<[Value<'_>; 5]> = sorted.iter().map(|o| values![repo, &o.oid, o.kind, o.size, o.z]).collect();
         let sets: Vec<&[Value<'_>]> = sets.iter().map(|set| &set[..]).collect();
-        return s.exec_each(&INSERT_OBJECT, &sets).await;
+        let count = s.exec_each(&INSERT_OBJECT, &sets).await?;
+        s.note_objects(repo, count, objects.len(), bytes);
+        return Ok(count);
     }
     let mut count = 0;
     let mut rest = sorted.as_slice();
@@ -179,6 +182,7 @@ pub async fn insert_objects(s: &mut Session, repo: i64, objects: &[NewObject<'_>
             [Value::Int(repo), Value::Blobs(&oids), Value::Ints(&kinds), Value::Ints(&sizes), Value::Blobs(&streams)];
         count += s.exec(&INSERT_OBJECTS, &params).await?;
     }
+    s.note_objects(repo, count, objects.len(), bytes);
     Ok(count)
 }
 
@@ -396,14 +400,14 @@ pub async fn insert_commit(s: &mut Session, repo: i64, commit: &CommitRow) -> Re
     s.exec(&INSERT_COMMIT, &params).await.map(drop)
 }
 
-/// Keeps commits that accounts are not known to have made here; those that the repository has already are left alone.
-pub async fn insert_commits(s: &mut Session, repo: i64, commits: &[CommitRow]) -> Result<()> {
+/// Keeps commits that one account made known here; those that the repository has already are left alone.
+pub async fn insert_commits(s: &mut Session, repo: i64, commits: &[CommitRow], author: Option<i64>) -> Result<()> {
     let parents: Vec<Vec<u8>> = commits.iter().map(|c| c.parents.iter().flat_map(|p| p.0).collect()).collect();
     if !s.is_postgres() {
-        let sets: Vec<[Value<'_>; 7]> = commits
+        let sets: Vec<[Value<'_>; 8]> = commits
             .iter()
             .zip(&parents)
-            .map(|(c, parents)| values![repo, &c.oid, &c.tree, parents, c.gen_number, c.committed_at, &c.title])
+            .map(|(c, parents)| values![repo, &c.oid, &c.tree, parents, c.gen_number, c.committed_at, &c.title, author])
             .collect();
         let sets: Vec<&[Value<'_>]> = sets.iter().map(|set| &set[..]).collect();
         return s.exec_each(&INSERT_COMMITS, &sets).await.map(drop);
@@ -423,6 +427,7 @@ pub async fn insert_commits(s: &mut Session, repo: i64, commits: &[CommitRow]) -
             Value::Ints(&generations),
             Value::Ints(&times),
             Value::Texts(&titles),
+            Value::from(author),
         ];
         s.exec(&INSERT_COMMITS, &params).await?;
     }

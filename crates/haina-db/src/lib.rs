@@ -15,6 +15,7 @@ pub mod content;
 mod db;
 mod error;
 pub mod git;
+pub mod git_usage;
 pub mod jobs;
 pub mod ledger;
 pub mod lfs;

@@ -29,6 +29,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     3 "0003_lfs";
     4 "0004_social";
     5 "0005_search";
+    6 "0006_git_usage";
 };
 
 /// PostgreSQL's advisory lock for migrating ("hainamig").

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use haina_app::people::{NewOrg, NewUser, Signup};
 use haina_types::{OrgRole, Slug, TokenRole};
 
+use crate::limits::Limits;
 use crate::{Store, print, say};
 
 /// Manage people, organizations and tokens.
@@ -31,6 +32,8 @@ enum What {
         /// The new setting; prints the present one when absent.
         mode: Option<SignupMode>,
     },
+    /// What a repository, and one push, may have at most: prints it, after changing what is given.
+    Limits(Limits),
     /// Make an invitation: prints its link's secret.
     Invite {
         #[command(flatten)]
@@ -200,6 +203,7 @@ impl Admin {
                     Signup::Closed => "closed",
                 });
             }
+            What::Limits(limits) => limits.run().await?,
             What::Invite { store, email, days } => {
                 let app = store.open_existing().await?;
                 print(&app.invite(email.as_deref(), days).await?);

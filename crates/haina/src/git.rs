@@ -57,7 +57,7 @@ fn parse_kind(text: &str) -> Result<RepoKind, String> {
 }
 
 /// A repository as it is named on the command line; the kind, if its name says one.
-fn parse_repo(text: &str) -> anyhow::Result<(Option<RepoKind>, RepoPath)> {
+pub fn parse_repo(text: &str) -> anyhow::Result<(Option<RepoKind>, RepoPath)> {
     let (kind, path) = match text.split_once('/') {
         Some((plural, rest)) if rest.contains('/') => {
             let kind = RepoKind::from_plural(plural);

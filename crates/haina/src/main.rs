@@ -4,6 +4,7 @@
 
 mod admin;
 mod git;
+mod limits;
 mod serve;
 
 use std::path::PathBuf;

@@ -9,6 +9,7 @@ mod feed;
 mod fetch;
 mod graph;
 mod import;
+mod locked;
 mod push;
 mod refs;
 mod select;

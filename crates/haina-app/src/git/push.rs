@@ -12,7 +12,10 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use haina_db::git;
 use haina_git::ObjectKind;
-use haina_git::wire::{PackError, PackLimits, PushCommand, PushReport, PushRequest, WireError, report};
+use haina_git::wire::{
+    Band, PackError, PackLimits, PktError, PushCommand, PushError, PushReport, PushRequest, WireError, bands_to,
+    flush_to, report,
+};
 use haina_types::{Code, Error, Oid, RefName, Result, Sha256, Timestamp, Visibility, XetHash};
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -26,13 +29,12 @@ use crate::App;
 use crate::content::{self, ByteStream};
 use crate::gate::WriteAccess;
 use crate::history::RefChange;
+use crate::limits::{check_refs, limits_of};
 
 /// Bytes of objects that are written by one transaction.
 const BATCH_BYTES: u64 = 8 << 20;
 /// Objects that are written by one transaction.
 const BATCH_OBJECTS: usize = 4000;
-/// Most references of one push.
-const COMMANDS_MAX: usize = 5000;
 /// How long what is left of a refused body is still read, so that its sender gets to read the refusal.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -49,7 +51,7 @@ pub(super) enum Refusal {
 impl From<Error> for Refusal {
     fn from(e: Error) -> Self {
         match e.code {
-            Code::Invalid | Code::Conflict => Self::Policy { reason: e.message, advice: Vec::new() },
+            Code::Invalid | Code::Conflict | Code::TooLarge => Self::Policy { reason: e.message, advice: Vec::new() },
             _ => Self::Fault(e),
         }
     }
@@ -129,15 +131,23 @@ impl App {
         self.git().spool.clone()
     }
 
+    async fn push_limits(&self, repo: i64) -> Result<PackLimits> {
+        let mut s = self.db().read().await?;
+        let limits = limits_of(&mut s, repo).await?;
+        // Counts of packs are 32 bits wide.
+        let objects = u32::try_from(limits.objects).unwrap_or(u32::MAX);
+        Ok(PackLimits { bytes: limits.push_bytes, objects, ..PackLimits::default() })
+    }
+
     /// Takes a push. What is wrong with it is said in the protocol itself, where the person who pushes sees it.
     pub async fn git_push(&self, access: &WriteAccess, mut body: ByteStream) -> Result<Answer> {
         // Each holds a thread while its body comes in.
         let _permit = self.git().receiving.acquire().await.map_err(Error::internal)?;
         let (to, from) = mpsc::channel::<std::io::Result<Bytes>>(4);
         let folder = self.spool_folder();
-        let reading = tokio::task::spawn_blocking(move || {
-            receive(BodyReader { from, piece: Bytes::new() }, &folder, PackLimits::default())
-        });
+        let limits = self.push_limits(access.repo().id).await?;
+        let reading =
+            tokio::task::spawn_blocking(move || receive(BodyReader { from, piece: Bytes::new() }, &folder, limits));
         let mut is_whole = true;
         while let Some(piece) = body.next().await {
             // Whatever the reason, the rest will not come.
@@ -159,8 +169,10 @@ impl App {
             Ok(Some(received)) => received,
             // A client tries whether it may push.
             Ok(None) => return Ok(Answer::whole(Vec::new())),
-            Err(WireError::Pkt(e)) => return Err(Error::invalid("The request could not be read.").because(e)),
-            Err(e) => return Ok(Answer::refusal(&e.to_string())),
+            Err(PushError { why: WireError::Pkt(PktError::Io(e)), .. }) => {
+                return Err(Error::invalid("The request could not be read.").because(e));
+            }
+            Err(PushError { why, bands }) => return Ok(refusal(&why.to_string(), bands)),
         };
         use tracing::Instrument;
         let bands = if received.request.has("side-band-64k") { Bands::Large } else { Bands::None };
@@ -213,8 +225,12 @@ impl App {
     ) -> Result<(), Refusal> {
         let _permit = self.git().taking.acquire().await.map_err(Error::internal)?;
         let scanned = pack.transpose()?;
-        if request.commands.len() > COMMANDS_MAX {
-            let reason = format!("a push has at most {COMMANDS_MAX} references: push them in parts");
+        let most = {
+            let mut s = self.db().read().await?;
+            limits_of(&mut s, access.repo().id).await?.push_refs
+        };
+        if request.commands.len() as u64 > most {
+            let reason = format!("a push has at most {most} references: push them in parts");
             return Err(Refusal::Policy { reason, advice: Vec::new() });
         }
         let mut moves = Vec::new();
@@ -249,11 +265,23 @@ impl App {
         push.check_sizes().await?;
         let bases = push.check_links().await?;
         push.check_tips(&moves, refused).await?;
+        push.check_locks().await?;
         if stop_atomic(request, refused) {
             return Ok(());
         }
         push.take(moves, refused, bases, feed).await
     }
+}
+
+/// The end of the conversation. Where a client expects bands, words outside of them are an error of their own to it.
+fn refusal(why: &str, bands: bool) -> Answer {
+    if !bands {
+        return Answer::refusal(why);
+    }
+    let mut out = Vec::new();
+    bands_to(&mut out, Band::Error, format!("{why}\n").as_bytes(), true);
+    flush_to(&mut out);
+    Answer::whole(out)
 }
 
 /// If all or none is asked for and something was refused, nothing is done.
@@ -306,6 +334,8 @@ impl Push<'_> {
         if moves.is_empty() {
             return Ok(());
         }
+        let bytes = self.walk.order.iter().map(|i| self.pack.objects[*i as usize].stored()).sum();
+        self.app.check_room(self.repo(), self.walk.order.len(), bytes).await?;
         let written = self.write(feed).await?;
         self.record(&moves, &bases, &files, written, refused, feed).await
     }
@@ -396,6 +426,7 @@ impl Push<'_> {
             return Ok(files);
         }
         let mut s = self.app.db().read().await?;
+        self.app.check_large_room(&mut s, self.repo(), 0).await?;
         let shas: HashSet<Sha256> = pointers.iter().map(|(_, p)| p.sha256).collect();
         let shas: Vec<Sha256> = shas.into_iter().collect();
         let mut stored = HashMap::new();
@@ -501,7 +532,7 @@ impl Push<'_> {
                 tree: facts.tree,
                 parents: facts.parents.to_vec(),
                 gen_number,
-                author_user_id: None,
+                author_user_id: self.access.actor(),
                 committed_at: Timestamp(facts.seconds.saturating_mul(1000)),
                 title: facts.title.clone(),
             });
@@ -532,8 +563,9 @@ impl Push<'_> {
         for part in files.shas.chunks(STEP) {
             held.extend(content::list_stored(&mut tx, repo.id, part).await?.values().filter_map(|f| f.readable()));
         }
+        check_refs(&mut tx, repo.id, moves.iter().filter(|m| m.old.is_none()).count()).await?;
         self.insert(&mut tx, &written).await?;
-        git::insert_commits(&mut tx, repo.id, &rows).await?;
+        git::insert_commits(&mut tx, repo.id, &rows, self.access.actor()).await?;
         for (blob, sha256, size) in &files.pointers {
             git::insert_pointer(&mut tx, repo.id, blob, sha256, *size).await?;
         }

@@ -9,7 +9,7 @@ use std::path::Path;
 use bytes::Bytes;
 use haina_db::git;
 use haina_git::wire::{
-    EntryKind, PackEntry, PackError, PackLimits, PktReader, PushRequest, Unpack, WireError, check_tree, read_push,
+    EntryKind, PackEntry, PackError, PackLimits, PktReader, PushError, PushRequest, Unpack, check_tree, read_push,
     resolve, scan,
 };
 use haina_git::{Commit, LfsPointer, ObjectKind, Tag, Tree};
@@ -134,7 +134,7 @@ pub(super) struct Scanned {
 }
 
 /// Reads a push from the line; `None` if it is empty. Blocks.
-pub(super) fn receive(body: BodyReader, folder: &Path, limits: PackLimits) -> Result<Option<Received>, WireError> {
+pub(super) fn receive(body: BodyReader, folder: &Path, limits: PackLimits) -> Result<Option<Received>, PushError> {
     let mut packets = PktReader::new(body);
     let Some(request) = read_push(&mut packets)? else { return Ok(None) };
     if !request.has_pack() {

@@ -226,8 +226,15 @@ impl CommitWriter {
         self.edits.is_empty()
     }
 
+    /// Whether there is room for what is to be written, as far as limits go.
+    async fn check_room(&self, pending: &[Pending]) -> Result<()> {
+        let bytes = pending.iter().map(|p| p.z.len() as u64).sum();
+        self.app.check_room(self.access.repo().id, pending.len(), bytes).await
+    }
+
     /// Writes gathered bodies ahead of the commit.
     async fn flush(&mut self) -> Result<()> {
+        self.check_room(&self.pending).await?;
         let mut tx = self.app.db().begin().await?;
         git::insert_objects(&mut tx, self.access.repo().id, &Pending::rows(&self.pending)).await?;
         tx.commit().await?;
@@ -269,14 +276,39 @@ impl CommitWriter {
         Ok(blobs.into_values().collect())
     }
 
+    /// Refuses to change what others have locked.
+    async fn check_locks(&self) -> Result<()> {
+        let locks = self.app.locks_of_others(self.access.repo().id, self.access.actor()).await?;
+        if locks.is_empty() {
+            return Ok(());
+        }
+        let touches = |edit: &Edit, locked: &str| match edit {
+            Edit::Put { path, .. } => path.as_str() == locked,
+            // Whole folders among them.
+            Edit::DeleteFile { path } | Edit::DeleteFolder { path } | Edit::DeleteEntry { path } => {
+                locked.strip_prefix(path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }
+        };
+        match locks.iter().find(|lock| self.edits.iter().any(|edit| touches(edit, &lock.path))) {
+            None => Ok(()),
+            Some(lock) => Err(Error::new(
+                Code::Forbidden,
+                format!("\"{}\" is locked by {}. Ask them to unlock it (git lfs unlock).", lock.path, lock.owner),
+            )),
+        }
+    }
+
     /// Makes the commit and moves the branch, or leaves everything as it was.
     pub async fn finish(mut self) -> Result<CommitDone> {
         let app = self.app.clone();
         let repo = self.access.repo().clone();
         let pointers = {
             let mut s = app.db().read().await?;
+            app.check_large_room(&mut s, repo.id, 0).await?;
             self.fill_pointers(&mut s).await?
         };
+        self.check_room(&self.pending).await?;
+        self.check_locks().await?;
         // Few bodies go with the commit itself and save a transaction; many are written ahead.
         if self.pending_bytes >= BATCH_BYTES {
             self.flush().await?;

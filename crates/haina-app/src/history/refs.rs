@@ -118,6 +118,7 @@ impl App {
         if old.is_some() && !overwrite {
             return Err(exists(&name));
         }
+        crate::limits::check_refs(&mut tx, repo, usize::from(old.is_none())).await?;
         let made = match start {
             BranchStart::At(revision) => {
                 let commit = resolve(&mut tx, repo, &revision).await?;
@@ -168,6 +169,7 @@ impl App {
         if git::find_ref(&mut tx, repo, &name).await?.is_some() {
             return Err(exists(&name));
         }
+        crate::limits::check_refs(&mut tx, repo, 1).await?;
         let mut target = commit;
         if let Some(message) = message {
             let object = Tag {

@@ -78,10 +78,26 @@ impl App {
     pub async fn lfs_missing(&self, access: &WriteAccess, objects: &[Object]) -> Result<Vec<Advice<bool>>> {
         check_count(objects)?;
         let stored = self.stored_objects(access.repo(), objects).await?;
+        let is_missing = |o: &&Object| stored.get(&o.oid).is_none_or(|s| s.readable().is_none());
+        let more = objects.iter().filter(is_missing).fold(0u64, |sum, o| sum.saturating_add(o.size));
+        let mut s = self.db().read().await?;
+        let room = self.check_large_room(&mut s, access.repo().id, more).await;
+        drop(s);
+        let no_room = match &room {
+            // Each of them is told: the words of a whole batch's refusal would name none.
+            Err(e) if e.code == Code::TooLarge => Some(e.message.clone()),
+            _ => {
+                room?;
+                None
+            }
+        };
         let missing = objects.iter().map(|o| match stored.get(&o.oid).filter(|s| s.readable().is_some()) {
             Some(stored) if stored.size != o.size => Err(wrong_size(stored, o.size)),
             Some(_) => Ok(false),
-            None => Ok(true),
+            None => match &no_room {
+                Some(words) => Err(Error::new(Code::TooLarge, words.clone())),
+                None => Ok(true),
+            },
         });
         Ok(missing.collect())
     }

@@ -7,6 +7,7 @@ mod commits;
 mod gate;
 mod git;
 mod hub;
+mod limits;
 mod people;
 mod refs;
 mod social;

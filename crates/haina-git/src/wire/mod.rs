@@ -25,7 +25,7 @@ pub use pack::{PackHasher, PackIndex, PackWriter};
 pub use pkt::{
     BAND_BYTES_MAX, Band, Pkt, PktError, PktReader, band_to, bands_to, delim_to, error_to, flush_to, line_to, raw_to,
 };
-pub use receive::{PushCommand, PushReport, PushRequest, read_push, report};
+pub use receive::{PushCommand, PushError, PushReport, PushRequest, read_push, report};
 pub use unpack::{EntryKind, PackEntry, PackError, PackLimits, Unpack, resolve, scan};
 pub use upload::{
     Deepen, FetchRequest, LsRefs, Negotiated, Negotiation, RequestV0, RequestV2, Step, WireError, negotiate_v0,

@@ -77,6 +77,8 @@ struct Checked {
     pack: Arc<Pack>,
     walk: Arc<Walk>,
     large: Large,
+    /// Of its objects, as they are kept.
+    bytes: u64,
     done: GitImported,
 }
 
@@ -218,6 +220,7 @@ impl App {
             (Some(access), Some(at)) => (access, at),
             _ => self.make_target(&caller, wanted).await?,
         };
+        self.check_room(access.repo().id, checked.done.objects, checked.bytes).await?;
         checked.large.store(self, &access, progress).await?;
         progress(&format!("Storing {} objects", checked.done.objects));
         let Checked { wanted, pack, walk, done, .. } = checked;
@@ -317,7 +320,8 @@ impl App {
             done.commits = walk.commits.len();
             done.objects = walk.order.len();
             (done.large_files, done.large_bytes) = large.total();
-            Ok(Checked { wanted: refs, pack: Arc::new(pack), walk: Arc::new(walk), large, done })
+            let bytes = walk.order.iter().map(|i| pack.objects[*i as usize].stored()).sum();
+            Ok(Checked { bytes, wanted: refs, pack: Arc::new(pack), walk: Arc::new(walk), large, done })
         };
         let checked = tokio::task::spawn_blocking(work).await.map_err(Error::internal)?;
         checked.map_err(refused)
