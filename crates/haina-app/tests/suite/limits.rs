@@ -33,7 +33,12 @@ both! {
         let bytes = Some(64 << 10);
         hub.app.set_limits(own, |l| l.bytes = bytes).await.unwrap();
         hub.commit(&alice, &repo, None, &[("d", Some("d"))]).await.unwrap();
-        let noise: String = (0..60_000u32).map(|i| char::from(b'!' + (i.wrapping_mul(2_654_435_761) >> 20) as u8 % 90)).collect();
+        let mut state = 1u64;
+        let mut letter = |_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from(b'!' + (state >> 40) as u8 % 90)
+        };
+        let noise: String = (0..100_000).map(&mut letter).collect();
         let e = hub.commit(&alice, &repo, None, &[("noise", Some(&noise)), ("more", Some(&noise[1..]))]).await.unwrap_err();
         assert!(e.message.contains("at most 0.1 MiB outside of large files"), "{e:?}");
         hub.assert_sound().await;

@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn small_and_large_ones_become_entries() {
         for size in [0usize, 1, 15, 16, 5000, (1 << 20) + 1, 3 << 20] {
-            let body: Vec<u8> = (0..size).map(|i| (i * i >> 7) as u8).collect();
+            let body: Vec<u8> = (0..size).map(|i| ((i * i) >> 7) as u8).collect();
             let raw = [format!("blob {size}\0").as_bytes(), &body].concat();
             let entries = scan(pack(&raw).unwrap().as_slice(), io::sink(), &PackLimits::default(), |_, _, _| Ok(()));
             let oid = object_id(ObjectKind::Blob, &body).unwrap();
@@ -93,7 +93,7 @@ mod tests {
         assert!(loose_as_entry(Cursor::new(b"not zlib".to_vec())).is_err());
         // More or less than it says, small and large.
         let over = [format!("blob {}\0", 2 << 20).as_bytes(), &vec![7; (2 << 20) + 5]].concat();
-        let under = [format!("blob {}\0", 2 << 20).as_bytes(), &vec![7; 5]].concat();
+        let under = [format!("blob {}\0", 2 << 20).as_bytes(), &[7; 5][..]].concat();
         for raw in [&b"blob 3\0ab"[..], b"blob 3\0abcd", &over, &under] {
             let got = scan(pack(raw).unwrap().as_slice(), io::sink(), &PackLimits::default(), |_, _, _| Ok(()));
             assert!(matches!(got, Err(PackError::Stream { .. })), "{got:?}");
