@@ -16,6 +16,7 @@ pub mod lfs;
 pub mod people;
 pub mod repos;
 pub mod social;
+pub mod webhooks;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub rng: Arc<dyn Rng>,
+    /// Networks beside the public Internet that webhooks may go to.
+    pub webhooks_allow: Vec<webhooks::IpNet>,
 }
 
 impl Options {
@@ -51,6 +54,7 @@ impl Options {
             base_url: base_url.into().trim_end_matches('/').to_owned(),
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
+            webhooks_allow: Vec::new(),
         }
     }
 }
@@ -73,6 +77,7 @@ struct Inner {
     history: history::State,
     repos: repos::State,
     downloads: downloads::Counts,
+    webhooks: webhooks::State,
 }
 
 /// One page of a list.
@@ -111,6 +116,7 @@ impl App {
                 history: history::State::new(),
                 repos: repos::State::new(),
                 downloads: downloads::Counts::default(),
+                webhooks: webhooks::State::new(options.webhooks_allow),
             }),
         })
     }
@@ -150,6 +156,10 @@ impl App {
 
     pub(crate) fn downloads(&self) -> &downloads::Counts {
         &self.inner.downloads
+    }
+
+    pub(crate) fn webhooks(&self) -> &webhooks::State {
+        &self.inner.webhooks
     }
 
     /// Writes what is still only in memory.

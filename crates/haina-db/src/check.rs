@@ -1,7 +1,7 @@
 //! Whether every statement of this crate means something to the database that is open.
 
 use crate::sql::Sql;
-use crate::{Db, Result, collections, content, git, jobs, ledger, lfs, meta, people, repos, social};
+use crate::{Db, Result, collections, content, git, jobs, ledger, lfs, meta, people, repos, social, webhooks};
 
 impl Db {
     /// Prepares every statement; how many there are. For tests, and for `fsck` after a migration by hand.
@@ -17,6 +17,7 @@ impl Db {
             people::STATEMENTS,
             repos::STATEMENTS,
             social::STATEMENTS,
+            webhooks::STATEMENTS,
         ];
         let mut s = self.read().await?;
         let postgres = s.is_postgres();

@@ -26,6 +26,7 @@ pub mod repos;
 pub mod social;
 mod sql;
 mod sqlite;
+pub mod webhooks;
 
 pub use db::{Config, Db, Session, Tx};
 pub use error::{Conflict, Error, Result, Source};

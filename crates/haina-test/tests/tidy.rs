@@ -19,7 +19,8 @@ const MAY_SEE: &[(&str, &[&str])] = &[
     ("haina-cas", &["haina-types"]),
     ("haina-git", &["haina-types"]),
     ("haina-files", &["haina-types"]),
-    ("haina-app", &["haina-types", "haina-db", "haina-cas", "haina-git", "haina-files"]),
+    ("haina-net", &[]),
+    ("haina-app", &["haina-types", "haina-db", "haina-cas", "haina-git", "haina-files", "haina-net"]),
     ("haina-api", &["haina-types", "haina-app"]),
     ("haina-web", &["haina-types", "haina-app"]),
     (
@@ -41,6 +42,7 @@ const KNOWS_NOTHING_OF: &[(&str, &[&[&str]])] = &[
     ("haina-cas", &[HTTP, SQL, TEMPLATES]),
     ("haina-git", &[HTTP, SQL, TEMPLATES, RUNTIME]),
     ("haina-files", &[HTTP, SQL, TEMPLATES, RUNTIME]),
+    ("haina-net", &[SQL, TEMPLATES]),
     ("haina-app", &[HTTP, SQL, TEMPLATES]),
     ("haina-api", &[SQL, TEMPLATES]),
     ("haina-web", &[SQL]),

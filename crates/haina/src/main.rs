@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use haina_app::webhooks::IpNet;
 use haina_app::{App, Options};
 use haina_types::{RepoKind, RepoPath};
 
@@ -72,9 +73,14 @@ impl Store {
 
     /// Opens a hub, making it in an empty folder.
     async fn open(&self, base_url: &str) -> anyhow::Result<App> {
+        self.open_for(base_url, Vec::new()).await
+    }
+
+    /// Opens a hub whose webhooks may also go to these networks.
+    async fn open_for(&self, base_url: &str, webhooks_allow: Vec<IpNet>) -> anyhow::Result<App> {
         std::fs::create_dir_all(&self.data)
             .with_context(|| format!("cannot make the data folder {}", self.data.display()))?;
-        Ok(App::open(self.options(base_url)?).await?)
+        Ok(App::open(Options { webhooks_allow, ..self.options(base_url)? }).await?)
     }
 }
 

@@ -8,6 +8,7 @@ use anyhow::Context;
 use axum::Router;
 use clap::Args;
 use haina_app::App;
+use haina_app::webhooks::IpNet;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -38,6 +39,9 @@ pub struct Serve {
     /// The address that clients use, if it differs: behind a proxy, or a name.
     #[arg(long, value_name = "URL", env = "HAINA_URL")]
     url: Option<String>,
+    /// A network beside the public Internet that webhooks may go to, such as 10.1.0.0/16; may be given more than once.
+    #[arg(long, value_name = "CIDR", env = "HAINA_WEBHOOKS_ALLOW", value_delimiter = ',')]
+    webhooks_allow: Vec<IpNet>,
 }
 
 impl Serve {
@@ -58,7 +62,7 @@ impl Serve {
             }
             None => format!("http://{address}"),
         };
-        let app = self.store.open(&url).await?;
+        let app = self.store.open_for(&url, self.webhooks_allow).await?;
         if let Some(secret) = app.open_setup().await? {
             say(&format!(
                 "\nThis hub has no administrator yet. Make the first one within 7 days, once, at\n\n    {url}/setup?token={secret}\n"

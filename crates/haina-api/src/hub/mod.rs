@@ -15,6 +15,7 @@ pub(crate) mod resolve;
 mod telemetry;
 mod tree;
 mod validate;
+mod webhooks;
 mod whoami;
 mod xet_token;
 
@@ -59,6 +60,13 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(collections::upvote, collections::withdraw_upvote))
         .routes(routes!(collections::add_item))
         .routes(routes!(collections::update_item, collections::delete_item))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::get, webhooks::update, webhooks::delete))
+        .routes(routes!(webhooks::enable))
+        .routes(routes!(webhooks::disable))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::one_delivery))
+        .routes(routes!(webhooks::replay))
         .routes(routes!(validate::validate))
         .routes(routes!(telemetry::telemetry))
         .routes(routes!(telemetry::agent_harnesses))

@@ -23,6 +23,7 @@ impl Clock for Ticking {
 
 pub struct Hub {
     pub app: App,
+    clock: Arc<Ticking>,
     _data: tempfile::TempDir,
     _database: Option<haina_test::postgres::Database>,
 }
@@ -31,11 +32,18 @@ impl Hub {
     async fn open(database: Option<haina_test::postgres::Database>) -> Self {
         let data = tempfile::tempdir().unwrap();
         let mut options = Options::new(data.path(), "http://hub.test/");
-        options.clock = Arc::new(Ticking::default());
+        let clock = Arc::new(Ticking::default());
+        options.clock = clock.clone();
+        options.webhooks_allow = vec!["127.0.0.0/8".parse().unwrap()];
         if let Some(database) = &database {
             options.database = haina_db::Config::parse(database.url()).unwrap();
         }
-        Self { app: App::open(options).await.unwrap(), _data: data, _database: database }
+        Self { app: App::open(options).await.unwrap(), clock, _data: data, _database: database }
+    }
+
+    /// Lets time pass.
+    pub fn skip(&self, seconds: i64) {
+        self.clock.0.fetch_add(seconds, Ordering::Relaxed);
     }
 
     /// A user, as they are through a token of this power.

@@ -11,3 +11,4 @@ mod people;
 mod refs;
 mod social;
 mod trees;
+mod webhooks;
