@@ -9,6 +9,7 @@
 mod address;
 mod assets;
 mod blob;
+mod collections;
 mod commits;
 mod error;
 mod form;
@@ -16,6 +17,7 @@ mod home;
 mod join;
 mod language;
 mod layout;
+mod likes;
 mod list;
 mod locale;
 mod login;
@@ -23,6 +25,7 @@ mod logout;
 mod messages;
 mod new;
 mod parts;
+mod people;
 mod profile;
 mod query;
 mod repo;
@@ -30,6 +33,7 @@ mod target;
 mod tokens;
 mod tree;
 mod visit;
+mod webhooks;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -51,6 +55,13 @@ pub fn router() -> Router<App> {
         .route("/setup", get(join::setup).post(join::complete_setup))
         .route("/settings/tokens", get(tokens::get).post(tokens::post))
         .route("/settings/tokens/revoke", post(tokens::revoke))
+        .route("/settings/follow", post(people::follow))
+        .route("/settings/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/settings/webhooks/{id}", get(webhooks::get).post(webhooks::post))
+        .route("/settings/webhooks/{id}/deliveries/{delivery}", get(webhooks::delivery).post(webhooks::replay))
+        .route("/collections", get(collections::list))
+        .route("/collections/new", get(collections::new).post(collections::create))
+        .route("/collections/{owner}/{slug}", get(collections::get).post(collections::post))
         .route("/new", get(new::get).post(new::post))
         .route("/new-dataset", get(new::dataset))
         .route("/new-space", get(new::space))
@@ -65,7 +76,9 @@ pub fn router() -> Router<App> {
             .route(&format!("{repo}/tree/{{rev}}"), get(tree::get))
             .route(&format!("{repo}/tree/{{rev}}/{{*path}}"), get(tree::get))
             .route(&format!("{repo}/blob/{{rev}}/{{*path}}"), get(blob::get))
-            .route(&format!("{repo}/commits/{{rev}}"), get(commits::get));
+            .route(&format!("{repo}/commits/{{rev}}"), get(commits::get))
+            .route(&format!("{repo}/like"), post(likes::post))
+            .route(&format!("{repo}/likers"), get(likes::likers));
     }
     router
         .fallback(not_found)
