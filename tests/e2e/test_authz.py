@@ -460,6 +460,32 @@ def test_follows(hub, people, place, caller):
         hub.get(path, people[caller]).expect(401 if caller in WRONG else 200)
 
 
+@pytest.mark.parametrize("caller", CALLERS)
+def test_webhooks(hub, people, caller):
+    who, path = people[caller], "/api/settings/webhooks"
+    body = {"url": "https://hook.example/", "watched": [{"type": "user", "name": "bob"}], "secret": "hidden"}
+    hook = hub.post(path, OWNER, json=body).expect(200).json()["webhook"]["id"]
+    found = []
+    for method, below, sent in [("GET", "", None), ("POST", "", body), ("GET", "/{}", None), ("POST", "/{}", {}), ("POST", "/{}/disable", None),
+                                ("POST", "/{}/enable", None), ("GET", "/{}/deliveries", None), ("GET", "/{}/deliveries/x", None),
+                                ("POST", "/{}/deliveries/x/replay", None), ("DELETE", "/{}", None)]:
+        answer = hub.request(method, path + below.format(hook), who, json=sent)
+        if caller in WRONG or caller == "nobody":
+            want = 401
+        elif caller not in ONESELF:
+            want = 403
+        elif below == "":
+            want = 200
+        elif "/x" in below or caller != "owner":  # somebody else's is not there, not even for the site's administrator
+            want = 404
+        else:
+            want = 200
+        if answer.status != want or want != 200 and "hidden" in answer.text:
+            found.append(f"{method} {below}: expected {want}, got {answer}")
+    hub.request("DELETE", f"{path}/{hook}", OWNER).expect(200, 404)
+    assert not found, f"{caller}:\n" + "\n".join(found)
+
+
 # What each may do with the collections of acme: a token for a single repository, or for somebody else's, is a stranger's.
 COLLECTS = {"reader": "read", "contributor": "read", "writer": "write", "owner": "write", "owner-reads": "read", "scoped-read": "read",
             "admin": "write"}

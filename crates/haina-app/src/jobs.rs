@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::{App, content, git, social};
+use crate::{App, content, git, social, webhooks};
 
 /// How often the queue is looked at when nothing is known to be in it.
 const IDLE: Duration = Duration::from_millis(500);
@@ -67,8 +67,10 @@ impl App {
         let workers = KINDS.iter().map(|kind| tokio::spawn(work(self.clone(), kind, stopped.clone())));
         let mut tasks: Vec<_> = workers.collect();
         let flusher = tokio::spawn(flush(self.clone(), stopped.clone()));
-        let tidier = tokio::spawn(tidy(self.clone(), stopped));
-        tasks.extend([flusher, tidier]);
+        let tidier = tokio::spawn(tidy(self.clone(), stopped.clone()));
+        let reader = tokio::spawn(webhooks::read_ledger(self.clone(), stopped.clone()));
+        let sender = tokio::spawn(webhooks::send(self.clone(), stopped));
+        tasks.extend([flusher, tidier, reader, sender]);
         Jobs { stop, tasks, app: self.clone() }
     }
 
@@ -179,6 +181,7 @@ impl App {
         self.tidy_attachments().await?;
         self.tidy_packs().await?;
         self.trim_bucket_changes().await?;
+        self.forget_deliveries().await?;
         let now = self.now();
         let mut tx = self.db().begin().await?;
         jobs::delete_finished(&mut tx, now.plus_seconds(-FINISHED_SECONDS)).await?;

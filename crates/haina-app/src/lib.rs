@@ -20,6 +20,7 @@ pub mod people;
 pub mod repos;
 pub mod requests;
 pub mod social;
+pub mod webhooks;
 mod words;
 
 use std::path::PathBuf;
@@ -48,6 +49,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub rng: Arc<dyn Rng>,
+    /// Networks beside the public Internet that webhooks may go to.
+    pub webhooks_allow: Vec<webhooks::IpNet>,
 }
 
 impl Options {
@@ -62,6 +65,7 @@ impl Options {
             ssh_url: None,
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
+            webhooks_allow: Vec::new(),
         }
     }
 }
@@ -87,6 +91,7 @@ struct Inner {
     repos: repos::State,
     downloads: downloads::Counts,
     buckets: buckets::State,
+    webhooks: webhooks::State,
 }
 
 /// One page of a list.
@@ -128,6 +133,7 @@ impl App {
                 repos: repos::State::new(),
                 downloads: downloads::Counts::default(),
                 buckets: buckets::State::new(),
+                webhooks: webhooks::State::new(options.webhooks_allow),
             }),
         })
     }
@@ -180,6 +186,10 @@ impl App {
 
     pub(crate) fn buckets(&self) -> &buckets::State {
         &self.inner.buckets
+    }
+
+    pub(crate) fn webhooks(&self) -> &webhooks::State {
+        &self.inner.webhooks
     }
 
     /// Writes what is still only in memory.

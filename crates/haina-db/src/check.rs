@@ -3,7 +3,7 @@
 use crate::sql::Sql;
 use crate::{
     Db, Result, buckets, collections, content, discussions, gates, git, git_pack, git_usage, jobs, ledger, lfs, meta,
-    moves, people, repos, search, social, ssh_keys,
+    moves, people, repos, search, social, ssh_keys, webhooks,
 };
 
 impl Db {
@@ -28,6 +28,7 @@ impl Db {
             social::STATEMENTS,
             search::STATEMENTS,
             ssh_keys::STATEMENTS,
+            webhooks::STATEMENTS,
         ];
         let mut s = self.read().await?;
         let postgres = s.is_postgres();

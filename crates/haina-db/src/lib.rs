@@ -34,6 +34,7 @@ pub mod social;
 mod sql;
 mod sqlite;
 pub mod ssh_keys;
+pub mod webhooks;
 
 pub use db::{Config, Db, Session, Tx};
 pub use error::{Conflict, Error, Result, Source};

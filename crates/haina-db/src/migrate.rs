@@ -35,6 +35,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     9 "0009_git_pack";
     10 "0010_ssh";
     11 "0011_buckets";
+    12 "0012_webhooks";
 };
 
 /// PostgreSQL's advisory lock for migrating ("hainamig").

@@ -243,6 +243,118 @@ comment-history =
        *[other] { $n } earlier versions
     }
 
+## Likes and follows
+likers-title = People who like this
+likers-none = Nobody likes this yet.
+like = Like
+unlike = Take the like back
+follow = Follow
+unfollow = Stop following
+followers-title = Followers
+followers-none = Nobody follows yet.
+following-title = Following
+following-none = Follows nobody yet.
+liked-title = Likes
+liked-none = No likes yet.
+followers =
+    { $n ->
+        [one] { $n } follower
+       *[other] { $n } followers
+    }
+following = Follows { $n }
+liked = Likes { $n }
+
+## Collections
+collections = Collections
+collection = Collection
+paper = Paper
+search-collections = Search collections
+sort-upvotes = Most votes
+collections-none = There are no collections here yet.
+collection-new = Create collection
+collection-title = Title
+collection-title-hint = At most 100 characters, different from your other collections.
+collection-description = Description
+collection-description-hint = One line of at most 150 characters.
+collection-items = Items
+collection-empty = There is nothing in this collection yet.
+collection-delete = Delete collection
+collection-delete-hint = What it gathers stays where it is.
+collection-deleted = The collection was deleted.
+items =
+    { $n ->
+        [one] { $n } item
+       *[other] { $n } items
+    }
+upvotes =
+    { $n ->
+        [one] { $n } vote
+       *[other] { $n } votes
+    }
+upvote = Vote for it
+upvote-withdraw = Take the vote back
+edit = Edit
+edit-end = Stop editing
+saved = Saved.
+settings = Settings
+note = Note
+note-edit = Edit note
+item-add = Add an item
+item-id = Name
+item-id-hint = owner/name of a repository, the arXiv number of a paper, or owner/address of a collection.
+move-up = Move up
+move-up-named = Move { $name } up
+move-down = Move down
+move-down-named = Move { $name } down
+remove-item = Take out
+remove-named = Take { $name } out
+problem-collection-taken = You already have a collection with this title. Choose another
+problem-item-missing = There is nothing of this kind and name here. Check both
+
+## Webhooks
+webhooks = Webhooks
+webhook = Webhook
+webhooks-intro = A webhook tells another server what happens to repositories: each event is sent to its address as JSON.
+webhooks-yours = Your webhooks
+webhooks-none = There are no webhooks yet.
+webhook-new = Create webhook
+webhook-url = Address
+webhook-url-hint = Begins with https:// or http:// and must be on the public Internet, unless the administrator allows more.
+webhook-watched = What it watches
+webhook-watched-hint = One a line: user, org, model, dataset, space or bucket, then the name.
+webhook-domains = What it is told of
+webhook-repo = Repositories and their content
+webhook-discussion = Discussions and pull requests
+webhook-secret = Secret
+webhook-secret-hint = Sent along and used to sign, so that your server knows who is calling.
+webhook-on = On
+webhook-off = Switched off
+webhook-failing = On, but nothing has come through lately
+webhook-off-failing = Switched off: nothing came through for days
+webhook-off-overflow = Switched off: too much was waiting to be sent
+webhook-enable = Switch on
+webhook-disable = Switch off
+webhook-delete = Delete
+webhook-deleted = The webhook was deleted.
+problem-watched = Write one thing a line: user, org, model, dataset, space or bucket, then its name
+deliveries = Deliveries
+deliveries-none = Nothing has been sent yet. Deliveries are kept for 14 days.
+delivery = Delivery
+delivery-event = Event
+delivery-state = State
+delivery-status = Status
+delivery-attempts = Attempts
+delivery-duration = Duration
+delivery-next = Next attempt
+delivery-error = Problem
+delivery-answer = Answer
+delivery-body = What was sent
+delivery-replay = Send again
+delivery-delivered = Delivered
+delivery-failed = Given up
+delivery-dropped = Not sent
+delivery-queued = Waiting
+
 ## Forms
 error-prefix = {"Error: "}
 form-problems =
@@ -311,7 +423,6 @@ revoke = Revoke
 revoke-named = Revoke token { $name }
 
 ## Keys for SSH
-settings = Settings
 keys = SSH keys
 keys-intro = With a public key of yours, git clones and pushes over SSH without a password or token. Add one for each machine and remove it when it is no longer needed.
 keys-yours = Your keys

@@ -10,8 +10,10 @@ pub enum Section {
     Models,
     Datasets,
     Spaces,
+    Collections,
     New,
     Settings,
+    Webhooks,
     Profile,
     SignIn,
 }

@@ -10,6 +10,7 @@ mod address;
 mod assets;
 mod blob;
 mod changes;
+mod collections;
 mod commits;
 mod discussion;
 mod discussions;
@@ -20,6 +21,7 @@ mod join;
 mod keys;
 mod language;
 mod layout;
+mod likes;
 mod list;
 mod locale;
 mod login;
@@ -27,6 +29,7 @@ mod logout;
 mod messages;
 mod new;
 mod parts;
+mod people;
 mod profile;
 mod query;
 mod repo;
@@ -34,6 +37,7 @@ mod target;
 mod tokens;
 mod tree;
 mod visit;
+mod webhooks;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -57,6 +61,13 @@ pub fn router() -> Router<App> {
         .route("/settings/tokens/revoke", post(tokens::revoke))
         .route("/settings/keys", get(keys::get).post(keys::post))
         .route("/settings/keys/remove", post(keys::remove))
+        .route("/settings/follow", post(people::follow))
+        .route("/settings/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/settings/webhooks/{id}", get(webhooks::get).post(webhooks::post))
+        .route("/settings/webhooks/{id}/deliveries/{delivery}", get(webhooks::delivery).post(webhooks::replay))
+        .route("/collections", get(collections::list))
+        .route("/collections/new", get(collections::new).post(collections::create))
+        .route("/collections/{owner}/{slug}", get(collections::get).post(collections::post))
         .route("/new", get(new::get).post(new::post))
         .route("/new-dataset", get(new::dataset))
         .route("/new-space", get(new::space))
@@ -75,7 +86,9 @@ pub fn router() -> Router<App> {
             .route(&format!("{repo}/discussions"), get(discussions::get).post(discussions::post))
             .route(&format!("{repo}/discussions/new"), get(discussions::new))
             .route(&format!("{repo}/discussions/{{num}}"), get(discussion::get).post(discussion::post))
-            .route(&format!("{repo}/discussions/{{num}}/files"), get(changes::get));
+            .route(&format!("{repo}/discussions/{{num}}/files"), get(changes::get))
+            .route(&format!("{repo}/like"), post(likes::post))
+            .route(&format!("{repo}/likers"), get(likes::likers));
     }
     router
         .fallback(not_found)

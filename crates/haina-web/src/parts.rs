@@ -6,6 +6,7 @@ use haina_types::{FilePath, RepoKind, Timestamp, Visibility};
 use serde_json::Value;
 
 use crate::address::{RepoAddress, with_query};
+use crate::likes::Likes;
 
 /// A repository in a list.
 #[derive(Debug, Clone)]
@@ -115,6 +116,8 @@ pub struct RepoHead {
     pub is_tab_root: bool,
     /// Whether there are commands to use it.
     pub has_use: bool,
+    /// How it is liked, on its first page.
+    pub likes: Option<Likes>,
 }
 
 impl RepoHead {
@@ -130,6 +133,7 @@ impl RepoHead {
             tab,
             is_tab_root: true,
             has_use: false,
+            likes: None,
         }
     }
 

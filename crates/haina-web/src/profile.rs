@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use haina_app::App;
+use haina_app::collections::CollectionQuery;
 use haina_app::repos::{ListQuery, ListSort};
 use haina_types::{Code, Error, OrgRole, RepoKind, Slug, Timestamp};
 
@@ -11,10 +12,13 @@ use crate::layout::{Layout, Section};
 use crate::locale::Locale;
 use crate::messages::Words;
 use crate::parts::RepoRow;
+use crate::query::Query;
 use crate::visit::{Answer, Visit, show};
 
 /// Repositories of each kind that are shown at once.
 const ROWS: usize = 10;
+/// Collections that are shown at once.
+const COLLECTIONS: usize = 6;
 
 /// A profile.
 #[derive(Template)]
@@ -30,6 +34,12 @@ pub(crate) struct ProfilePage {
     pub groups: Vec<Group>,
     /// An organization's members, or a person's organizations.
     pub links: Vec<Person>,
+    pub followers: u64,
+    pub following: u64,
+    pub likes: u64,
+    /// Whether the visitor follows them; none if they cannot.
+    pub followed: Option<bool>,
+    pub collections: Vec<crate::collections::Row>,
 }
 
 /// The repositories of one kind.
@@ -67,9 +77,12 @@ impl ProfilePage {
 }
 
 /// `GET /{name}`
-pub(crate) async fn get(State(app): State<App>, visit: Visit, name: Option<Path<String>>) -> Answer {
+pub(crate) async fn get(State(app): State<App>, visit: Visit, name: Option<Path<String>>, query: Query) -> Answer {
     let name: Option<Slug> = name.and_then(|Path(name)| name.parse().ok());
     let name = name.ok_or_else(|| Error::new(Code::NotFound, "There is no such page."))?;
+    if let Some(listing) = crate::people::asked(&query) {
+        return crate::people::list(&app, &visit, &name, listing, &query).await;
+    }
     let profile = app.profile(visit.caller(), &name).await?;
     let mut groups = Vec::new();
     for (kind, count) in profile.counts {
@@ -90,6 +103,10 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, name: Option<Path<
         true => false,
         false => app.namespaces_of(visit.caller()).await?.contains(&profile.name),
     };
+    let standing = app.standing(visit.caller(), profile.id).await?;
+    let wanted =
+        CollectionQuery { owners: vec![profile.name.clone()], limit: Some(COLLECTIONS), ..CollectionQuery::default() };
+    let collections = app.list_collections(visit.caller(), wanted).await?.items;
     let is_own = visit.viewer().as_ref() == Some(&profile.name);
     show(&ProfilePage {
         l: visit.words(),
@@ -99,6 +116,11 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, name: Option<Path<
         is_org: profile.is_org,
         since: profile.created_at,
         may_create,
+        followers: standing.followers,
+        following: standing.following,
+        likes: standing.likes,
+        followed: (!is_own && !visit.caller().is_anonymous()).then_some(standing.is_followed),
+        collections: collections.into_iter().map(Into::into).collect(),
         groups,
         links: profile
             .links

@@ -10,6 +10,7 @@ use haina_types::{RepoKind, Timestamp, Visibility};
 
 use crate::address::RepoAddress;
 use crate::layout::{Layout, Section};
+use crate::likes::Likes;
 use crate::locale::Locale;
 use crate::messages::Words;
 use crate::parts::{FileRow, RepoHead, Tab, file_rows, is_bare, publish_commands, shorten, strings};
@@ -179,6 +180,7 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, target: Target) ->
     head.summary = info.facts.description.as_deref().filter(|t| !t.is_empty()).map(shorten);
     head.set_tags(info.facts.tags.clone());
     head.has_use = !uses.is_empty();
+    head.likes = Some(Likes::of(&app, &visit, &read).await?);
     show(&RepoPage {
         l: visit.words(),
         page: visit.layout(target.section(), false),

@@ -92,7 +92,213 @@ fn head(kind: RepoKind, tab: Tab) -> RepoHead {
     head.summary = Some("An <instruction> model".into());
     head.set_tags((0..20).map(|i| format!("tag:{i}")).collect());
     head.has_use = tab == Tab::Card;
+    head.likes = (tab == Tab::Card).then(|| likes::Likes {
+        count: 3,
+        is_liked: kind == RepoKind::Dataset,
+        csrf: (kind != RepoKind::Space).then(|| "0123456789abcdef".repeat(4)),
+        sign_in_url: "/login?next=%2Fx".into(),
+    });
     head
+}
+
+fn collection_rows(n: u64) -> Vec<collections::Row> {
+    (0..n)
+        .map(|i| collections::Row {
+            url: format!("/collections/lin/title-{i:024}"),
+            title: format!("第 {i} 个 <合集>"),
+            owner: "lin".into(),
+            description: (i > 0).then(|| "A line <b>".to_owned()),
+            private: i == 1,
+            items: i,
+            upvotes: i,
+            updated: NOW,
+        })
+        .collect()
+}
+
+fn people(n: u64) -> Vec<people::PersonLine> {
+    (0..n)
+        .map(|i| people::PersonLine { name: format!("p{i}"), full_name: "林 <x>".into(), is_org: i == 0, at: NOW })
+        .collect()
+}
+
+fn collection(l: Words, n: u64, may_edit: bool, editing: bool) -> collections::CollectionPage {
+    let item = |i: u64| collections::Item {
+        id: format!("{i:024}"),
+        kind_key: collections::KINDS[i as usize % collections::KINDS.len()],
+        url: (i != 3).then(|| format!("/lin/m{i}")),
+        name: format!("lin/m{i} <x>"),
+        private: i == 1,
+        note: "a *note*".into(),
+        note_html: (i != 2).then(|| "<p>a <em>note</em></p>".into()),
+        position: i as usize,
+    };
+    collections::CollectionPage {
+        l,
+        page: layout(Section::Collections, may_edit.then_some("lin")),
+        url: format!("/collections/lin/title-{:024}", 7),
+        title: "Good <things>".into(),
+        owner: "lin".into(),
+        description: if n > 0 { "A line".into() } else { String::new() },
+        private: !may_edit,
+        upvotes: n,
+        is_upvoted: editing,
+        updated: NOW,
+        items: (0..n).map(item).collect(),
+        may_edit,
+        editing,
+        problems: if editing {
+            vec![
+                Problem::new("id", l.t("problem-item-missing")),
+                Problem::new("title", l.t("problem-collection-taken")),
+            ]
+        } else {
+            vec![]
+        },
+    }
+}
+
+fn hook(disabled: Option<&str>, failing: bool) -> webhooks::Line {
+    webhooks::Line {
+        id: "0".repeat(24),
+        url: "https://hook.example/a?b=<c>".into(),
+        watched: vec!["user lin".into(), "model lin/m".into()],
+        state_key: webhooks::state_key(disabled, failing),
+        is_on: disabled.is_none(),
+    }
+}
+
+fn sent(i: usize) -> webhooks::Sent {
+    let states = ["delivered", "failed", "dropped", "queued"];
+    webhooks::Sent {
+        id: format!("{i:024}"),
+        what: "repo.content update".into(),
+        subject: "datasets/lin/rows".into(),
+        state_key: webhooks::delivery_key(states[i % states.len()]),
+        status: (i != 1).then_some(200),
+        duration_ms: (i != 1).then_some(12),
+        attempts: i as u64,
+        at: NOW,
+    }
+}
+
+/// The pages of likes, follows, collections and webhooks.
+fn community(l: Words) -> Vec<(String, String)> {
+    let mut out: Vec<(String, String)> = Vec::new();
+    let mut add = |name: &str, page: &dyn askama::DynTemplate| out.push((name.to_owned(), page.dyn_render().unwrap()));
+    for n in [0, 3] {
+        let likers = likes::LikersPage {
+            l,
+            page: layout(Section::Models, None),
+            address: address(RepoKind::Model),
+            total: n,
+            people: people(n),
+            next: (n > 0).then(|| "1.2".into()),
+            is_first: n == 0,
+        };
+        add(&format!("likers-{n}"), &likers);
+        for listing in people::Listing::ALL {
+            let is_likes = listing == people::Listing::Likes;
+            let page = people::PeoplePage {
+                l,
+                page: layout(Section::None, None),
+                name: "lin".into(),
+                full_name: "林".into(),
+                listing,
+                people: if is_likes { vec![] } else { people(n) },
+                repos: if is_likes { rows(n, RepoKind::Dataset) } else { vec![] },
+                next: (n > 0).then(|| "1.2".into()),
+                is_first: n == 0,
+            };
+            add(&format!("people-{}-{n}", listing.name()), &page);
+        }
+        let list = collections::CollectionsPage {
+            l,
+            page: layout(Section::Collections, (n > 0).then_some("lin")),
+            search: if n > 0 { "a \"b\"".into() } else { String::new() },
+            owner: if n > 0 { "lin".into() } else { String::new() },
+            by_votes: n > 0,
+            rows: collection_rows(n),
+            next: (n > 0).then(|| "1.2".into()),
+            is_first: n == 0,
+            deleted: n == 0,
+        };
+        add(&format!("collections-{n}"), &list);
+        add(&format!("collection-{n}"), &collection(l, n, n > 0, false));
+        let new = collections::NewPage {
+            l,
+            page: layout(Section::Collections, Some("lin")),
+            problems: if n > 0 { vec![Problem::new("title", l.t("problem-collection-taken"))] } else { vec![] },
+            owners: vec!["lin".into(), "lab".into()],
+            owner: "lab".into(),
+            title: "<t>".into(),
+            description: String::new(),
+            private: n > 0,
+        };
+        add(&format!("collection-new-{n}"), &new);
+        let wrong = || {
+            if n > 0 {
+                vec![Problem::new("watched", l.t("problem-watched")), Problem::in_english("url", "\"url\" is refused.")]
+            } else {
+                vec![]
+            }
+        };
+        let fields = || webhooks::Fields {
+            url: "https://a.example/".into(),
+            watched: "user lin".into(),
+            repo: true,
+            discussion: n > 0,
+            secret: "s".into(),
+        };
+        let hooks = webhooks::WebhooksPage {
+            l,
+            page: layout(Section::Webhooks, Some("lin")),
+            hooks: if n > 0 {
+                vec![
+                    hook(None, false),
+                    hook(None, true),
+                    hook(Some("failing"), true),
+                    hook(Some("overflow"), true),
+                    hook(Some("owner"), false),
+                ]
+            } else {
+                vec![]
+            },
+            deleted: n == 0,
+            problems: wrong(),
+            fields: fields(),
+            example: "user lin".into(),
+        };
+        add(&format!("webhooks-{n}"), &hooks);
+        let one = webhooks::WebhookPage {
+            l,
+            page: layout(Section::Webhooks, Some("lin")),
+            hook: hook((n > 0).then_some("owner"), false),
+            problems: wrong(),
+            fields: fields(),
+            example: "user lin".into(),
+            log: (0..n as usize + 1).take(n as usize * 2).map(sent).collect(),
+            next: (n > 0).then(|| "17".into()),
+            is_first: n == 0,
+            saved: n == 0,
+        };
+        add(&format!("webhook-{n}"), &one);
+        let delivery = webhooks::DeliveryPage {
+            l,
+            page: layout(Section::Webhooks, Some("lin")),
+            webhook: "0".repeat(24),
+            is_on: n > 0,
+            url: "https://a.example/".into(),
+            sent: sent(n as usize),
+            error: (n > 0).then(|| "cannot connect: <refused>".into()),
+            answer: (n > 0).then(|| "<b>no</b>".into()),
+            body: "{\n  \"a\": \"<b>\"\n}".into(),
+            next_try: (n > 0).then_some(NOW),
+        };
+        add(&format!("delivery-{n}"), &delivery);
+    }
+    add("collection-editing", &collection(l, 5, true, true));
+    out
 }
 
 fn repo(l: Words, kind: RepoKind, full: bool) -> repo::RepoPage {
@@ -371,6 +577,11 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
             is_org,
             since: NOW,
             may_create: n > 0,
+            followers: n * 7,
+            following: 1,
+            likes: 2,
+            followed: (n > 0).then_some(is_org),
+            collections: collection_rows(n),
             groups: vec![
                 profile::Group { kind: RepoKind::Model, count: n * 2, rows: rows(n, RepoKind::Model) },
                 profile::Group { kind: RepoKind::Dataset, count: 0, rows: vec![] },
@@ -545,6 +756,7 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
             guess: String::new(),
         },
     );
+    out.extend(community(l));
     out
 }
 
@@ -702,7 +914,7 @@ fn only_what_the_application_sanitized_is_not_escaped() {
         assert!(!text.contains("{% filter") && !text.contains("escape=\"none\""));
     }
     found.sort();
-    assert_eq!(found, [" card|safe ", " comment.html|safe "]);
+    assert_eq!(found, [" card|safe ", " comment.html|safe ", " note|safe "]);
 }
 
 #[test]

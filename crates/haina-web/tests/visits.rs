@@ -442,3 +442,155 @@ async fn people_talk_and_merge_on_pages() {
     assert_eq!(twice.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(twice.html.contains("merged already") && twice.html.contains(">kept</textarea>"));
 }
+
+#[tokio::test]
+async fn likes_follows_and_who_may() {
+    let hub = Hub::new("http://hub.example").await;
+    add_person(&hub, "lin").await;
+    add_person(&hub, "mei").await;
+    let (lin, mei, nobody) = (hub.browser(), hub.browser(), hub.browser());
+    lin.sign_in("lin").await;
+    mei.sign_in("mei").await;
+    for (name, visibility) in [("open", "public"), ("closed", "private")] {
+        let fields = [("type", "model"), ("owner", "lin"), ("name", name), ("visibility", visibility)];
+        assert_eq!(lin.submit("/new", "/new", &fields).await.status, StatusCode::SEE_OTHER);
+    }
+    let done = mei.submit("/lin/open", "/lin/open/like", &[("on", "1")]).await;
+    assert_eq!((done.status, done.location()), (StatusCode::SEE_OTHER, "/lin/open"));
+    let page = mei.get("/lin/open").await;
+    assert!(page.html.contains("Take the like back") && page.html.contains("1 like"));
+    assert!(nobody.get("/lin/open/likers").await.html.contains(">mei<"));
+    assert!(nobody.get("/mei?list=likes").await.html.contains("/lin/open"));
+    assert!(nobody.get("/lin/open").await.html.contains("/login?next="), "a stranger is led to sign in");
+    mei.submit("/lin/open", "/lin/open/like", &[("on", "0")]).await;
+    assert!(mei.get("/lin/open/likers").await.html.contains("Nobody likes this yet"));
+    // What one may not know cannot be liked, and neither can anything from another site or by nobody.
+    assert_eq!(mei.submit("/lin/open", "/lin/closed/like", &[("on", "1")]).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(mei.get("/lin/closed/likers").await.status, StatusCode::NOT_FOUND);
+    let csrf = mei.get("/lin/open").await.csrf();
+    let foreign = mei.send(form("/lin/open/like", [("on", "1"), ("csrf", &csrf)], Some("cross-site"))).await;
+    assert_eq!(foreign.status, StatusCode::FORBIDDEN);
+    assert_eq!(nobody.submit("/lin/open", "/lin/open/like", &[("on", "1")]).await.status, StatusCode::UNAUTHORIZED);
+
+    let done = mei.submit("/lin", "/settings/follow", &[("name", "lin"), ("on", "1")]).await;
+    assert_eq!(done.location(), "/lin");
+    let page = mei.get("/lin").await;
+    assert!(page.html.contains("1 follower") && page.html.contains("Stop following"));
+    assert!(nobody.get("/lin?list=followers").await.html.contains(">mei<"));
+    assert!(nobody.get("/mei?list=following").await.html.contains(">lin<"));
+    assert!(!lin.get("/lin").await.html.contains("/settings/follow"), "one does not follow oneself");
+    assert_eq!(
+        mei.submit("/lin", "/settings/follow", &[("name", "no one"), ("on", "1")]).await.status,
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
+async fn a_collection_by_forms() {
+    let hub = Hub::new("http://hub.example").await;
+    add_person(&hub, "lin").await;
+    add_person(&hub, "mei").await;
+    let (lin, mei) = (hub.browser(), hub.browser());
+    lin.sign_in("lin").await;
+    mei.sign_in("mei").await;
+    lin.submit("/new", "/new", &[("type", "model"), ("owner", "lin"), ("name", "m"), ("visibility", "public")]).await;
+    let fields = [("owner", "lin"), ("title", "Good things"), ("description", "A line"), ("visibility", "public")];
+    let made = lin.submit("/collections/new", "/collections/new", &fields).await;
+    let at = made.location().trim_end_matches("?edit=1").to_owned();
+    assert!(at.starts_with("/collections/lin/good-things-"), "{at}");
+    let taken = lin.submit("/collections/new", "/collections/new", &fields).await;
+    assert_eq!(taken.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(taken.html.contains("already have a collection with this title"));
+
+    let edit = format!("{at}?edit=1");
+    for item in [("model", "lin/m"), ("paper", "2311.12983")] {
+        let fields = [("do", "add"), ("type", item.0), ("id", item.1), ("note", "*good* <script>alert(1)</script>")];
+        assert_eq!(lin.submit(&edit, &at, &fields).await.status, StatusCode::SEE_OTHER);
+    }
+    let page = mei.get(&at).await;
+    assert!(page.html.contains("<em>good</em>") && !page.html.contains("<script>alert"));
+    assert!(page.html.contains("href=\"/lin/m\"") && page.html.contains("arXiv:2311.12983"));
+    assert!(!page.html.contains("edit=1"), "only its owner is offered to change it");
+    let missing = lin.submit(&edit, &at, &[("do", "add"), ("type", "dataset"), ("id", "lin/m")]).await;
+    assert_eq!(missing.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for fields in [
+        &[("do", "delete")][..],
+        &[("do", "change"), ("title", "Mine")],
+        &[("do", "add"), ("type", "model"), ("id", "lin/m")],
+    ] {
+        assert_eq!(mei.submit(&at, &at, fields).await.status, StatusCode::FORBIDDEN, "{fields:?}");
+    }
+    mei.submit(&at, &at, &[("do", "vote"), ("on", "1")]).await;
+    assert!(mei.get("/collections?sort=upvotes").await.html.contains("1 vote"));
+
+    let item = lin.get(&edit).await.html.split("name=\"item\" value=\"").nth(1).unwrap()[..24].to_owned();
+    lin.submit(&edit, &at, &[("do", "move"), ("item", &item), ("position", "1")]).await;
+    let page = lin.get(&at).await.html;
+    assert!(page.find("arXiv").unwrap() < page.find("href=\"/lin/m\"").unwrap());
+    lin.submit(&edit, &at, &[("do", "note"), ("item", &item), ("note", "")]).await;
+    lin.submit(&edit, &at, &[("do", "remove"), ("item", &item)]).await;
+    assert!(!lin.get(&at).await.html.contains("href=\"/lin/m\""));
+    let fields = [("do", "change"), ("title", "新标题"), ("description", ""), ("visibility", "private")];
+    let changed = lin.submit(&edit, &at, &fields).await;
+    assert!(changed.location().starts_with("/collections/lin/") && !changed.location().contains("good"));
+    assert_eq!(mei.get(&at).await.status, StatusCode::NOT_FOUND);
+    assert!(!mei.get("/collections").await.html.contains("新标题"));
+    assert!(lin.get("/lin").await.html.contains("新标题"));
+    let gone = lin.submit(&edit, &at, &[("do", "delete")]).await;
+    assert!(lin.get(gone.location()).await.html.contains("The collection was deleted"));
+    assert_eq!(lin.get(&at).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn webhooks_by_forms() {
+    let hub = Hub::new("http://hub.example").await;
+    add_person(&hub, "lin").await;
+    add_person(&hub, "mei").await;
+    let (lin, mei, nobody) = (hub.browser(), hub.browser(), hub.browser());
+    lin.sign_in("lin").await;
+    mei.sign_in("mei").await;
+    assert!(nobody.get("/settings/webhooks").await.location().starts_with("/login"));
+    let list = "/settings/webhooks";
+    for (url, watched, words) in [
+        ("http://127.0.0.1/x", "user lin", "public Internet"),
+        ("https://hook.example/", "lin", "Write one thing a line"),
+        ("https://hook.example/", "user a b", "is not a name"),
+    ] {
+        let refused = lin.submit(list, list, &[("url", url), ("watched", watched), ("repo", "1")]).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(refused.html.contains(words) && refused.html.contains(url), "{words}");
+    }
+    let fields =
+        [("url", "https://hook.invalid/"), ("watched", "user lin\nmodel lin/m"), ("repo", "1"), ("secret", "abc")];
+    let made = lin.submit(list, list, &fields).await;
+    let at = made.location().to_owned();
+    assert!(lin.get(list).await.html.contains(&at));
+    assert!(!mei.get(list).await.html.contains("hook.invalid"));
+    assert_eq!(mei.get(&at).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(mei.submit(list, &at, &[("do", "delete")]).await.status, StatusCode::NOT_FOUND);
+
+    lin.submit("/new", "/new", &[("type", "model"), ("owner", "lin"), ("name", "m"), ("visibility", "public")]).await;
+    while hub.app.read_outbox().await.unwrap() > 0 {}
+    let page = lin.get(&at).await;
+    assert!(page.html.contains("repo.content update") && page.html.contains("Waiting"));
+    let one = page.html.split(&format!("{at}/deliveries/")).nth(1).unwrap()[..24].to_owned();
+    let delivery = format!("{at}/deliveries/{one}");
+    assert!(lin.get(&delivery).await.html.contains("&#34;lin/m&#34;"));
+    assert_eq!(mei.get(&delivery).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(mei.submit(list, &delivery, &[]).await.status, StatusCode::NOT_FOUND);
+    let again = lin.submit(&delivery, &delivery, &[]).await;
+    assert!(again.location().starts_with(&at) && again.location() != delivery);
+
+    lin.submit(&at, &at, &[("do", "disable")]).await;
+    let page = lin.get(&at).await;
+    assert!(page.html.contains("Switched off") && page.html.contains("Not sent"));
+    lin.submit(&at, &at, &[("do", "enable")]).await;
+    let fields = [("do", "change"), ("url", "https://other.invalid/"), ("watched", "org lab"), ("discussion", "1")];
+    let saved = lin.submit(&at, &at, &fields).await;
+    let page = lin.get(saved.location()).await;
+    assert!(
+        page.html.contains("Saved.") && page.html.contains("https://other.invalid/") && page.html.contains("org lab")
+    );
+    lin.submit(&at, &at, &[("do", "delete")]).await;
+    assert_eq!(lin.get(&at).await.status, StatusCode::NOT_FOUND);
+}

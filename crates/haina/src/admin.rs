@@ -177,6 +177,15 @@ enum Org {
         #[command(flatten)]
         store: Store,
     },
+    /// End a membership.
+    Remove {
+        /// The organization.
+        org: Slug,
+        /// The user.
+        user: Slug,
+        #[command(flatten)]
+        store: Store,
+    },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -251,6 +260,9 @@ impl Admin {
                 let app = store.open_existing().await?;
                 app.add_org(NewOrg { name: name.clone(), full_name, owner }).await?;
                 say(&format!("Made organization {name}."));
+            }
+            What::Org(Org::Remove { org, user, store }) => {
+                store.open_existing().await?.remove_member(&org, &user).await?;
             }
             What::Org(Org::Member { org, user, role, store }) => {
                 let app = store.open_existing().await?;

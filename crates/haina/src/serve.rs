@@ -8,6 +8,7 @@ use anyhow::Context;
 use axum::Router;
 use clap::Args;
 use haina_app::App;
+use haina_app::webhooks::IpNet;
 use haina_types::SystemRng;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -40,6 +41,9 @@ pub struct Serve {
     /// The address that clients use, if it differs: behind a proxy, or a name.
     #[arg(long, value_name = "URL", env = "HAINA_URL")]
     url: Option<String>,
+    /// A network beside the public Internet that webhooks may go to, such as 10.1.0.0/16; may be given more than once.
+    #[arg(long, value_name = "CIDR", env = "HAINA_WEBHOOKS_ALLOW", value_delimiter = ',')]
+    webhooks_allow: Vec<IpNet>,
     /// Room for packs that are kept ready for clones, in MiB; 0 for none.
     #[arg(long, value_name = "MIB", env = "HAINA_GIT_CACHE_MIB", default_value_t = 4096)]
     git_cache_mib: u32,
@@ -108,6 +112,7 @@ impl Serve {
         if let Some(ssh) = &ssh {
             options.ssh_url = Some(ssh_url(self.ssh_url.as_deref(), &url, ssh.local_addr()?.port())?);
         }
+        options.webhooks_allow = self.webhooks_allow;
         options.git_cache_bytes = u64::from(self.git_cache_mib) << 20;
         let app = self.store.open_as(options).await?;
         if let Some(secret) = app.open_setup().await? {

@@ -23,6 +23,7 @@ mod telemetry;
 mod tree;
 mod uploads;
 mod validate;
+mod webhooks;
 mod whoami;
 pub(crate) mod xet_token;
 
@@ -100,6 +101,13 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(discussions::hide))
         .routes(routes!(uploads::upload))
         .routes(routes!(uploads::show))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::get, webhooks::update, webhooks::delete))
+        .routes(routes!(webhooks::enable))
+        .routes(routes!(webhooks::disable))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::one_delivery))
+        .routes(routes!(webhooks::replay))
         .routes(routes!(validate::validate))
         .routes(routes!(telemetry::telemetry))
         .routes(routes!(telemetry::agent_harnesses))

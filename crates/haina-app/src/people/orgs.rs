@@ -52,6 +52,22 @@ impl App {
         Ok(())
     }
 
+    /// Ends `user`'s membership in `org`.
+    pub async fn remove_member(&self, org: &Slug, user: &Slug) -> Result<()> {
+        let mut tx = self.db().begin().await?;
+        let org = people::find_namespace(&mut tx, &org.fold()).await?.filter(|n| n.is_org());
+        let org = org.ok_or_else(|| Error::new(Code::NotFound, "There is no such organization."))?;
+        let user = self.get_user(&mut tx, user).await?;
+        if !people::remove_org_member(&mut tx, org.id, user.id).await? {
+            let text = format!("'{}' is not a member of '{}'.", user.name, org.name);
+            return Err(Error::new(Code::NotFound, text));
+        }
+        let data = json!({"user": user.name});
+        self.append(&mut tx, None, "org.leave", None, Some(org.id), data).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
     pub(crate) async fn get_user(&self, s: &mut haina_db::Session, name: &Slug) -> Result<people::User> {
         people::find_user(s, &name.fold()).await?.ok_or_else(|| {
             Error::new(Code::NotFound, format!("There is no user '{name}'. Make one with: haina admin user add {name}"))

@@ -23,6 +23,7 @@ impl Clock for Ticking {
 
 pub struct Hub {
     pub app: App,
+    clock: Arc<Ticking>,
     data: tempfile::TempDir,
     _database: Option<haina_test::postgres::Database>,
 }
@@ -39,17 +40,24 @@ impl Hub {
     ) -> Self {
         let data = tempfile::tempdir().unwrap();
         let mut options = Options::new(data.path(), "http://hub.test/");
-        options.clock = Arc::new(Ticking::default());
+        let clock = Arc::new(Ticking::default());
+        options.clock = clock.clone();
+        options.webhooks_allow = vec!["127.0.0.0/8".parse().unwrap()];
         if let Some(database) = &database {
             options.database = haina_db::Config::parse(database.url()).unwrap();
         }
         change(&mut options);
-        Self { app: App::open(options).await.unwrap(), data, _database: database }
+        Self { app: App::open(options).await.unwrap(), clock, data, _database: database }
     }
 
     /// Its folder.
     pub fn data(&self) -> &std::path::Path {
         self.data.path()
+    }
+
+    /// Lets time pass.
+    pub fn skip(&self, seconds: i64) {
+        self.clock.0.fetch_add(seconds, Ordering::Relaxed);
     }
 
     /// A user, as they are through a token of this power.

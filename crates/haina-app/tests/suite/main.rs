@@ -17,3 +17,4 @@ mod people;
 mod refs;
 mod social;
 mod trees;
+mod webhooks;
