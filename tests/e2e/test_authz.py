@@ -248,15 +248,15 @@ def test_deleting(hub, people, place, caller, visibility):
 
 @pytest.mark.parametrize("caller", CALLERS)
 def test_whoami(hub, people, caller):
-    answer = hub.get("/api/whoami-v2", people[caller])
-    answer.expect(401 if caller in WRONG or caller == "nobody" else 200)
+    for method, path in (("GET", "/api/whoami-v2"), ("GET", "/oauth/userinfo"), ("POST", "/oauth/userinfo")):
+        hub.request(method, path, people[caller]).expect(401 if caller in WRONG or caller == "nobody" else 200)
 
 
 @pytest.mark.parametrize("caller", CALLERS)
 def test_open_routes(hub, people, caller):
     for method, path in (("GET", "/api/models"), ("GET", "/api/datasets"), ("GET", "/api/spaces"), ("GET", "/api/kernels")):
         hub.request(method, path, people[caller]).expect(401 if caller in WRONG else 200)
-    for path in ("/api/agent-harnesses", "/api/openapi.json", "/healthz"):  # the same for everybody, and quick
+    for path in ("/api/agent-harnesses", "/api/openapi.json", "/healthz", "/.well-known/openid-configuration", "/oauth/jwks"):  # the same for everybody, and quick
         hub.get(path, people[caller]).expect(200)
     hub.head("/api/telemetry/x", people[caller]).expect(200)
 
@@ -331,7 +331,7 @@ def test_every_operation_is_judged(hub):
     rows = [line.split("\t") for line in Path(__file__).with_name("authz.txt").read_text().splitlines() if line and line[0] != "#"]
     known = {row[0] for row in rows}
     assert len(known) == len(rows), "an operation is there twice"
-    classes = {"static", "open", "signed-in", "create", "read", "content", "write", "admin", "cas-read", "cas-write", "signed"}
+    classes = {"static", "open", "signed-in", "create", "read", "content", "write", "admin", "cas-read", "cas-write", "signed", "oauth"}
     assert {row[1] for row in rows} <= classes, {row[1] for row in rows} - classes
     have = {f"{method.upper()} {path}" for path, item in hub.get("/api/openapi.json").json()["paths"].items() for method in item
             if method in ("get", "head", "post", "put", "patch", "delete")}

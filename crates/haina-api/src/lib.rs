@@ -9,6 +9,7 @@ mod error;
 mod git;
 mod hub;
 mod lfs;
+mod oauth;
 mod request;
 mod trace;
 
@@ -37,6 +38,7 @@ pub use trace::finish;
     modifiers(&Security),
     tags(
         (name = "people", description = "Who asks"),
+        (name = "sign-in", description = "OAuth 2 and OpenID Connect: signing in machines and applications"),
         (name = "repositories", description = "Making, finding, describing, deleting"),
         (name = "files", description = "Folders and files at a revision"),
         (name = "commits", description = "History"),
@@ -73,6 +75,7 @@ fn assemble() -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(git::router())
         .merge(cas::router())
         .merge(lfs::router())
+        .merge(oauth::router())
         .split_for_parts();
     description.merge(hub::Wildcards::openapi());
     complete(&mut description);

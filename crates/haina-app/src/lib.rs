@@ -12,6 +12,7 @@ pub mod git;
 pub mod history;
 mod jobs;
 pub mod lfs;
+pub mod oauth;
 pub mod people;
 pub mod repos;
 
@@ -67,6 +68,7 @@ struct Inner {
     rng: Arc<dyn Rng>,
     content: content::State,
     lfs: lfs::State,
+    oauth: oauth::State,
     git: git::State,
     history: history::State,
     repos: repos::State,
@@ -96,6 +98,7 @@ impl App {
             Arc::new(haina_cas::objects::FileObjects::open(&options.data).map_err(Error::internal)?);
         let content = content::State::load(&db, &objects, options.rng.as_ref()).await?;
         let lfs = lfs::State::load(&db, options.rng.as_ref()).await?;
+        let oauth = oauth::State::load(&db, options.rng.as_ref()).await?;
         Ok(Self {
             inner: Arc::new(Inner {
                 db,
@@ -105,6 +108,7 @@ impl App {
                 rng: options.rng,
                 content,
                 lfs,
+                oauth,
                 git: git::State::new(&options.data),
                 history: history::State::new(),
                 repos: repos::State::new(),
@@ -159,6 +163,10 @@ impl App {
 
     pub(crate) fn content(&self) -> &content::State {
         &self.inner.content
+    }
+
+    pub(crate) fn oauth(&self) -> &oauth::State {
+        &self.inner.oauth
     }
 
     pub(crate) fn lfs(&self) -> &lfs::State {

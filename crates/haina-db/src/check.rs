@@ -1,7 +1,7 @@
 //! Whether every statement of this crate means something to the database that is open.
 
 use crate::sql::Sql;
-use crate::{Db, Result, content, git, jobs, ledger, lfs, meta, people, repos};
+use crate::{Db, Result, content, git, jobs, ledger, lfs, meta, oauth, people, repos};
 
 impl Db {
     /// Prepares every statement; how many there are. For tests, and for `fsck` after a migration by hand.
@@ -13,6 +13,7 @@ impl Db {
             ledger::STATEMENTS,
             lfs::STATEMENTS,
             meta::STATEMENTS,
+            oauth::STATEMENTS,
             people::STATEMENTS,
             repos::STATEMENTS,
         ];

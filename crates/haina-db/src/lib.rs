@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod lfs;
 pub mod meta;
 mod migrate;
+pub mod oauth;
 pub mod people;
 mod postgres;
 pub mod repos;

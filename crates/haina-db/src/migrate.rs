@@ -27,6 +27,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     1 "0001_base";
     2 "0002_content";
     3 "0003_lfs";
+    4 "0004_oauth";
 };
 
 /// PostgreSQL's advisory lock for migrating ("hainamig").

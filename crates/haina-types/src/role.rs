@@ -52,10 +52,20 @@ pub enum Action {
 /// Where a fine-grained token may do what. The token never exceeds its user's own rights.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenScope {
-    /// `namespace` or `namespace/name` with an optional kind prefix (`datasets/ns/name`); matched without regard to case.
+    /// `*` for everything, or `namespace` or `namespace/name` with an optional kind prefix (`datasets/ns/name`); matched without regard to case.
     pub entity: String,
     /// The strongest action it allows there.
     pub action: Action,
+}
+
+impl TokenScope {
+    /// The entity that stands for all that the token's user may reach.
+    pub const EVERYTHING: &str = "*";
+
+    /// Whether it covers everything.
+    pub fn is_everything(&self) -> bool {
+        self.entity == Self::EVERYTHING
+    }
 }
 
 /// The power of a token.

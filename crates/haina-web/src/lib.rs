@@ -7,9 +7,12 @@
 //! [`router`] is all that the rest of Haina sees.
 
 mod address;
+mod apps;
 mod assets;
+mod authorize;
 mod blob;
 mod commits;
+mod device;
 mod error;
 mod form;
 mod home;
@@ -51,6 +54,12 @@ pub fn router() -> Router<App> {
         .route("/setup", get(join::setup).post(join::complete_setup))
         .route("/settings/tokens", get(tokens::get).post(tokens::post))
         .route("/settings/tokens/revoke", post(tokens::revoke))
+        .route("/settings/tokens/applications/revoke", post(tokens::end_grant))
+        .route("/settings/applications", get(apps::get).post(apps::post))
+        .route("/settings/applications/secret", post(apps::secret))
+        .route("/settings/applications/remove", post(apps::remove))
+        .route("/device", get(device::get).post(device::post))
+        .route("/oauth/authorize", get(authorize::get).post(authorize::post))
         .route("/new", get(new::get).post(new::post))
         .route("/new-dataset", get(new::dataset))
         .route("/new-space", get(new::space))

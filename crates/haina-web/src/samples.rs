@@ -319,6 +319,18 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
         created: full.then(|| "hf_secret".into()),
         login_command: format!("HF_ENDPOINT={BASE} hf auth login"),
         revoked: full,
+        ended: full,
+        grants: [1, 2]
+            .into_iter()
+            .filter(|_| full)
+            .map(|id| tokens::Grant {
+                id,
+                application: "hf <b>".into(),
+                may: haina_app::oauth::Scope::ALL.map(device::scope_key).to_vec(),
+                created: NOW,
+                used: (id == 1).then_some(NOW),
+            })
+            .collect(),
         tokens: [
             haina_types::TokenRole::Read,
             haina_types::TokenRole::Write,
@@ -348,6 +360,7 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
     };
     add("tokens", &tokens(true));
     add("tokens-none", &tokens(false));
+    signing_in(l, &mut add);
     add(
         "new",
         &new::NewPage {
@@ -401,6 +414,73 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
         },
     );
     out
+}
+
+/// Pages of applications and machines that sign in.
+fn signing_in(l: Words, add: &mut dyn FnMut(&str, &dyn askama::DynTemplate)) {
+    let may = || haina_app::oauth::Scope::ALL.map(device::scope_key).to_vec();
+    for (name, done, asked) in
+        [("code", None, false), ("asked", None, true), ("in", Some(true), false), ("out", Some(false), false)]
+    {
+        let asked = asked.then(|| device::Asked {
+            code: "BCDF-GHJK".into(),
+            application: "hf".into(),
+            agent: "unknown/None; hf_hub/2.4.0; <python>".into(),
+            since: NOW.plus_seconds(-60),
+            may: may(),
+            may_change: true,
+        });
+        let problems =
+            if name == "code" { vec![Problem::new("user_code", l.t("problem-device-code"))] } else { vec![] };
+        let page = layout(Section::Settings, Some("lin"));
+        add(&format!("device-{name}"), &device::DevicePage { l, page, code: "BCDF".into(), asked, done, problems });
+    }
+    for full in [true, false] {
+        add(
+            &format!("authorize-{full}"),
+            &authorize::AuthorizePage {
+                l,
+                page: layout(Section::None, Some("lin")),
+                application: "评测平台 <b>".into(),
+                owner: full.then(|| "qingyun-lab".into()),
+                destination: "app.example.org".into(),
+                may: if full { may() } else { vec![] },
+                may_change: full,
+                fields: vec![("state", "{\"a\": \"<\"}".into())],
+            },
+        );
+        let row = |n: u8| apps::Row {
+            client_id: format!("{n}6be6b09"),
+            name: "评测平台".into(),
+            redirect_uris: vec!["https://app.example.org/callback".into()],
+            confidential: n == 1,
+            device: n == 2,
+            created: NOW,
+        };
+        let problems = vec![
+            Problem::new("name", l.t("problem-app-name")),
+            Problem::new("redirect_uris", l.t("problem-app-address")),
+        ];
+        add(
+            &format!("apps-{full}"),
+            &apps::AppsPage {
+                l,
+                page: layout(Section::Settings, Some("lin")),
+                created: full.then(|| haina_app::oauth::RegisteredApp {
+                    client_id: "26be6b09".into(),
+                    client_secret: Some("hfo_secret".into()),
+                }),
+                removed: full,
+                apps: if full { vec![row(1), row(2)] } else { vec![] },
+                problems: if full { vec![] } else { problems },
+                name: "x".into(),
+                redirect_uris: "<x".into(),
+                confidential: full,
+                device: full,
+                issuer: BASE.into(),
+            },
+        );
+    }
 }
 
 const CODES: [Code; 20] = [

@@ -6,6 +6,7 @@ use haina_app::App;
 use haina_types::{Action, Code, Timestamp, TokenRole, TokenScope};
 use http::{HeaderValue, StatusCode, header};
 
+use crate::device::scope_keys;
 use crate::form::{Posted, Problem, problem_of};
 use crate::layout::{Layout, Section};
 use crate::locale::Locale;
@@ -23,7 +24,10 @@ pub(crate) struct TokensPage {
     pub created: Option<String>,
     pub login_command: String,
     pub revoked: bool,
+    /// Whether an application just lost its access.
+    pub ended: bool,
     pub tokens: Vec<Token>,
+    pub grants: Vec<Grant>,
     pub problems: Vec<Problem>,
     pub name: String,
     pub role: String,
@@ -38,6 +42,15 @@ pub(crate) struct Token {
     pub hint: String,
     pub role_key: &'static str,
     pub scopes: Vec<Scope>,
+    pub created: Timestamp,
+    pub used: Option<Timestamp>,
+}
+
+/// An application that has access.
+pub(crate) struct Grant {
+    pub id: i64,
+    pub application: String,
+    pub may: Vec<&'static str>,
     pub created: Timestamp,
     pub used: Option<Timestamp>,
 }
@@ -103,12 +116,24 @@ pub(crate) fn parse_scopes(text: &str) -> Option<Vec<TokenScope>> {
 
 async fn page(app: &App, visit: &Visit) -> Result<TokensPage, haina_types::Error> {
     let tokens = app.list_tokens(visit.caller()).await?;
+    let grants = app.list_grants(visit.caller()).await?;
     Ok(TokensPage {
         l: visit.words(),
         page: visit.layout(Section::Settings, true),
         created: None,
         login_command: format!("HF_ENDPOINT={} hf auth login", app.base_url()),
         revoked: false,
+        ended: false,
+        grants: grants
+            .into_iter()
+            .map(|g| Grant {
+                id: g.id,
+                application: g.application,
+                may: scope_keys(&g.scopes),
+                created: g.created_at,
+                used: g.last_used_at,
+            })
+            .collect(),
         tokens: tokens
             .into_iter()
             .map(|t| Token {
@@ -132,7 +157,8 @@ async fn page(app: &App, visit: &Visit) -> Result<TokensPage, haina_types::Error
 /// `GET /settings/tokens`
 pub(crate) async fn get(State(app): State<App>, visit: Visit, query: Query) -> Answer {
     visit.caller().require_user()?;
-    show(&TokensPage { revoked: !query.get("revoked").is_empty(), ..page(&app, &visit).await? })
+    let page = page(&app, &visit).await?;
+    show(&TokensPage { revoked: !query.get("revoked").is_empty(), ended: !query.get("ended").is_empty(), ..page })
 }
 
 /// `POST /settings/tokens`. The answer is the page itself: the secret must stand in no address and in no cookie.
@@ -175,6 +201,13 @@ pub(crate) async fn revoke(State(app): State<App>, form: Posted) -> Answer {
     let id = form.get("id").parse().map_err(|_| haina_types::Error::invalid("The id of a token is a number."))?;
     app.revoke_token(form.visit.caller(), id).await?;
     Ok(go("/settings/tokens?revoked=1", []))
+}
+
+/// `POST /settings/tokens/applications/revoke`
+pub(crate) async fn end_grant(State(app): State<App>, form: Posted) -> Answer {
+    let id = form.get("id").parse().map_err(|_| haina_types::Error::invalid("The id of a grant is a number."))?;
+    app.end_grant(form.visit.caller(), id).await?;
+    Ok(go("/settings/tokens?ended=1", []))
 }
 
 #[cfg(test)]

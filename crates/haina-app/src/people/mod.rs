@@ -11,6 +11,7 @@ pub use accounts::{NewUser, SignUp, Signup};
 pub use orgs::NewOrg;
 pub use profile::{Identity, Membership, Profile};
 pub use sessions::NewSession;
+pub(crate) use tokens::RANDOM_CHARS;
 pub use tokens::{NewToken, TokenSummary};
 
 use sha2::{Digest, Sha256};

@@ -9,7 +9,7 @@ use crate::gate::TokenInfo;
 use crate::{App, Caller};
 
 /// Random characters after `hf_`: llama.cpp drops tokens of any other prefix or fewer than 34.
-const RANDOM_CHARS: usize = 37;
+pub(crate) const RANDOM_CHARS: usize = 37;
 /// Most tokens of one user.
 const TOKENS_MAX: usize = 200;
 /// Most scopes of one fine-grained token.
@@ -78,7 +78,14 @@ impl App {
                 }
             });
         }
-        Ok(Caller::token(user, TokenInfo { name: token.name, role: token.role, created_at: token.created_at }))
+        let info = TokenInfo {
+            name: token.name,
+            role: token.role,
+            created_at: token.created_at,
+            expires_at: token.expires_at,
+            grant: token.grant_id,
+        };
+        Ok(Caller::token(user, info))
     }
 
     /// Makes a token for the caller.
@@ -120,6 +127,7 @@ impl App {
             role: &role,
             created_at: self.now(),
             expires_at: None,
+            grant_id: None,
         };
         let id = people::insert_token(&mut tx, &new).await?;
         let data = json!({"token": id, "name": name, "role": role.as_str()});

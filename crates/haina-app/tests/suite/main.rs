@@ -6,6 +6,7 @@ mod commits;
 mod gate;
 mod git;
 mod hub;
+mod oauth;
 mod people;
 mod refs;
 mod trees;
