@@ -173,6 +173,7 @@ impl App {
         let mut tx = self.db().begin().await?;
         jobs::delete_finished(&mut tx, now.plus_seconds(-FINISHED_SECONDS)).await?;
         haina_db::people::delete_expired_sessions(&mut tx, now).await?;
+        haina_db::identity::delete_expired_pending(&mut tx, now).await?;
         haina_db::oauth::delete_expired(&mut tx, now.plus_seconds(-ENDED_SECONDS)).await?;
         Ok(tx.commit().await?)
     }

@@ -15,6 +15,7 @@ pub mod lfs;
 pub mod oauth;
 pub mod people;
 pub mod repos;
+pub mod signin;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -69,6 +70,7 @@ struct Inner {
     content: content::State,
     lfs: lfs::State,
     oauth: oauth::State,
+    signin: signin::State,
     git: git::State,
     history: history::State,
     repos: repos::State,
@@ -109,6 +111,7 @@ impl App {
                 content,
                 lfs,
                 oauth,
+                signin: signin::State::new()?,
                 git: git::State::new(&options.data),
                 history: history::State::new(),
                 repos: repos::State::new(),
@@ -163,6 +166,10 @@ impl App {
 
     pub(crate) fn content(&self) -> &content::State {
         &self.inner.content
+    }
+
+    pub(crate) fn signin(&self) -> &signin::State {
+        &self.inner.signin
     }
 
     pub(crate) fn oauth(&self) -> &oauth::State {

@@ -1,7 +1,7 @@
 //! Whether every statement of this crate means something to the database that is open.
 
 use crate::sql::Sql;
-use crate::{Db, Result, content, git, jobs, ledger, lfs, meta, oauth, people, repos};
+use crate::{Db, Result, content, git, identity, jobs, ledger, lfs, meta, oauth, people, repos};
 
 impl Db {
     /// Prepares every statement; how many there are. For tests, and for `fsck` after a migration by hand.
@@ -9,6 +9,7 @@ impl Db {
         let modules = [
             content::STATEMENTS,
             git::STATEMENTS,
+            identity::STATEMENTS,
             jobs::STATEMENTS,
             ledger::STATEMENTS,
             lfs::STATEMENTS,

@@ -14,6 +14,7 @@ pub mod content;
 mod db;
 mod error;
 pub mod git;
+pub mod identity;
 pub mod jobs;
 pub mod ledger;
 pub mod lfs;

@@ -28,6 +28,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     2 "0002_content";
     3 "0003_lfs";
     4 "0004_oauth";
+    5 "0005_identity";
 };
 
 /// PostgreSQL's advisory lock for migrating ("hainamig").

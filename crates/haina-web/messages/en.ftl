@@ -228,6 +228,12 @@ role-fine = Fine-grained
 role-fine-hint = Works only within the scopes listed below.
 scopes = Scopes
 scopes-only-fine = (fine-grained tokens only)
+scopes-namespaces = Whole namespaces
+scope-none = nothing
+token-days = Ends
+token-never-ends = Never
+token-after-days = After { $days } days
+token-ends = Ends { $date }
 scopes-hint = One namespace or repository a line, then read, write or admin; read if you leave it out.
 scope-read = read
 scope-write = write
@@ -298,6 +304,30 @@ app-remove-named = Remove application { $name }
 app-remove = Remove
 problem-app-name = Enter a name of 1 to 100 characters for the application
 problem-app-address = Enter at least one address, or choose the device flow
+
+## Signing in with other accounts
+sign-in-with = Sign in with { $name }
+other-ways = Other ways to sign in
+directory-hint = The name and password of your { $name } account.
+problem-provider = Signing in with that account did not succeed. Begin again
+identity-title = Finish signing in
+identity-who = { $provider } knows you as { $name }. This is your first time here.
+identity-is-yours = Is { $name } your account here?
+identity-link-hint = From then on, whoever signs in with that account comes into this one.
+identity-link = Yes, link them
+identity-have = Already have an account here? Sign in to it first, then link the two.
+identity-new = Make a new account
+identity-invite = Invitation
+ways = Ways to sign in
+ways-intro = Accounts elsewhere that let you in here, besides your password.
+ways-yours = Linked accounts
+ways-none = No other account is linked.
+ways-add = Link another account
+way-provider = Where
+way-label = Known there as
+way-linked = The account is linked.
+way-removed = The account is no longer linked.
+way-remove-named = Remove the link to { $name }
 
 ## Creating a repository
 new-repository = Create repository

@@ -196,6 +196,12 @@ role-fine = 精细
 role-fine-hint = 只在下面列出的范围内有效。
 scopes = 范围
 scopes-only-fine = （仅用于精细令牌）
+scopes-namespaces = 整个命名空间
+scope-none = 不允许
+token-days = 有效期
+token-never-ends = 不过期
+token-after-days = { $days } 天
+token-ends = { $date } 到期
 scopes-hint = 每行一个命名空间或仓库，后面加 read、write 或 admin；不写就是 read。
 scope-read = 读
 scope-write = 写
@@ -266,6 +272,30 @@ app-remove-named = 删除应用 { $name }
 app-remove = 删除
 problem-app-name = 请填写应用名称，最多 100 个字符
 problem-app-address = 请至少填写一个地址，或选择设备流程
+
+## Signing in with other accounts
+sign-in-with = 用 { $name } 登录
+other-ways = 其他登录方式
+directory-hint = 填写你的 { $name } 账号和密码。
+problem-provider = 用那个账号登录没有成功，请重新开始
+identity-title = 完成登录
+identity-who = 你在 { $provider } 的名称是 { $name }，这是你第一次来到本站。
+identity-is-yours = { $name } 是你在本站的账号吗？
+identity-link-hint = 关联以后，用那个账号登录的人就会进入这个账号。
+identity-link = 是，关联它们
+identity-have = 在本站已有账号？先登录，再关联。
+identity-new = 创建新账号
+identity-invite = 邀请码
+ways = 登录方式
+ways-intro = 除密码以外，可以让你登录本站的其他账号。
+ways-yours = 已关联的账号
+ways-none = 没有关联其他账号。
+ways-add = 关联其他账号
+way-provider = 来源
+way-label = 在那里的名称
+way-linked = 已关联账号。
+way-removed = 已取消关联。
+way-remove-named = 取消与 { $name } 的关联
 
 ## Creating a repository
 new-repository = 新建仓库

@@ -196,6 +196,12 @@ role-fine = 細部
 role-fine-hint = 只在下面列出的範圍內有效。
 scopes = 範圍
 scopes-only-fine = （僅用於細部權杖）
+scopes-namespaces = 整個命名空間
+scope-none = 不允許
+token-days = 有效期
+token-never-ends = 不過期
+token-after-days = { $days } 天
+token-ends = { $date } 到期
 scopes-hint = 每行一個命名空間或儲存庫，後面加 read、write 或 admin；不寫就是 read。
 scope-read = 讀
 scope-write = 寫
@@ -266,6 +272,30 @@ app-remove-named = 刪除應用程式 { $name }
 app-remove = 刪除
 problem-app-name = 請填寫應用程式名稱，最多 100 個字元
 problem-app-address = 請至少填寫一個位址，或選擇裝置流程
+
+## Signing in with other accounts
+sign-in-with = 用 { $name } 登入
+other-ways = 其他登入方式
+directory-hint = 填寫你的 { $name } 帳號和密碼。
+problem-provider = 用那個帳號登入沒有成功，請重新開始
+identity-title = 完成登入
+identity-who = 你在 { $provider } 的名稱是 { $name }，這是你第一次來到本站。
+identity-is-yours = { $name } 是你在本站的帳號嗎？
+identity-link-hint = 連結以後，用那個帳號登入的人就會進入這個帳號。
+identity-link = 是，連結它們
+identity-have = 在本站已有帳號？先登入，再連結。
+identity-new = 建立新帳號
+identity-invite = 邀請碼
+ways = 登入方式
+ways-intro = 除密碼以外，可以讓你登入本站的其他帳號。
+ways-yours = 已連結的帳號
+ways-none = 沒有連結其他帳號。
+ways-add = 連結其他帳號
+way-provider = 來源
+way-label = 在那裡的名稱
+way-linked = 已連結帳號。
+way-removed = 已取消連結。
+way-remove-named = 取消與 { $name } 的連結
 
 ## Creating a repository
 new-repository = 新增儲存庫

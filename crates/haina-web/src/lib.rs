@@ -16,6 +16,7 @@ mod device;
 mod error;
 mod form;
 mod home;
+mod identity;
 mod join;
 mod language;
 mod layout;
@@ -29,6 +30,7 @@ mod parts;
 mod profile;
 mod query;
 mod repo;
+mod signin;
 mod target;
 mod tokens;
 mod tree;
@@ -49,6 +51,12 @@ pub fn router() -> Router<App> {
         .route("/datasets", get(list::datasets))
         .route("/spaces", get(list::spaces))
         .route("/login", get(login::get).post(login::post))
+        .route("/login/with/{provider}", get(signin::begin).post(signin::directory))
+        .route("/login/callback/{provider}", get(signin::callback))
+        .route("/login/identity", get(identity::get).post(identity::link))
+        .route("/login/identity/join", post(identity::join))
+        .route("/settings/sign-in", get(identity::ways))
+        .route("/settings/sign-in/remove", post(identity::remove))
         .route("/logout", get(logout::get).post(logout::post))
         .route("/join", get(join::get).post(join::post))
         .route("/setup", get(join::setup).post(join::complete_setup))

@@ -282,6 +282,11 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
                 next: "/new?a=\"".into(),
                 name: "lin".into(),
                 problems,
+                choices: if signup == haina_app::people::Signup::Open {
+                    vec![login::Choice { url: "/login/with/x".into(), title: "学校".into() }]
+                } else {
+                    vec![]
+                },
                 signup,
             },
         );
@@ -346,8 +351,13 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
             scopes: tokens::scopes_of(&role),
             created: NOW,
             used: None,
+            ends: (role == haina_types::TokenRole::Write).then_some(NOW),
         })
         .collect(),
+        namespaces: ["lin", "qingyun-lab"]
+            .map(|n| tokens::Choice { namespace: n.into(), chosen: "write".into() })
+            .into(),
+        days: "30".into(),
         problems: if full {
             vec![]
         } else {
@@ -434,6 +444,57 @@ fn signing_in(l: Words, add: &mut dyn FnMut(&str, &dyn askama::DynTemplate)) {
             if name == "code" { vec![Problem::new("user_code", l.t("problem-device-code"))] } else { vec![] };
         let page = layout(Section::Settings, Some("lin"));
         add(&format!("device-{name}"), &device::DevicePage { l, page, code: "BCDF".into(), asked, done, problems });
+    }
+    let choice = || login::Choice { url: "/login/with/keycloak".into(), title: "学校统一认证".into() };
+    for (name, viewer, signup) in [
+        ("link", Some("lin"), haina_app::people::Signup::Open),
+        ("open", None, haina_app::people::Signup::Open),
+        ("invite", None, haina_app::people::Signup::Invite),
+        ("closed", None, haina_app::people::Signup::Closed),
+    ] {
+        add(
+            &format!("identity-{name}"),
+            &identity::IdentityPage {
+                l,
+                page: layout(Section::SignIn, viewer),
+                provider: "学校统一认证".into(),
+                label: "ada@example.org".into(),
+                signup,
+                next: "/device?user_code=BCDF-GHJK".into(),
+                sign_in_url: "/login?next=%2Flogin%2Fidentity".into(),
+                name: "ada".into(),
+                full_name: "Ada <b>".into(),
+                email: "ada@example.org".into(),
+                invite: String::new(),
+                problems: if name == "invite" { problems(l) } else { vec![] },
+            },
+        );
+    }
+    for full in [true, false] {
+        let way = || identity::Way { id: 1, provider: "学校".into(), label: "ada".into(), created: NOW, used: NOW };
+        add(
+            &format!("ways-{full}"),
+            &identity::WaysPage {
+                l,
+                page: layout(Section::Settings, Some("lin")),
+                linked: full,
+                removed: full,
+                ways: if full { vec![way()] } else { vec![] },
+                choices: if full { vec![choice()] } else { vec![] },
+            },
+        );
+        add(
+            &format!("directory-{full}"),
+            &signin::DirectoryPage {
+                l,
+                page: layout(Section::SignIn, None),
+                title: "LDAP <b>".into(),
+                action: "/login/with/ldap".into(),
+                next: "/".into(),
+                name: "ada".into(),
+                problems: if full { vec![Problem::new("name", l.t("problem-sign-in"))] } else { vec![] },
+            },
+        );
     }
     for full in [true, false] {
         add(

@@ -59,7 +59,7 @@ struct Inner {
 }
 
 /// The value of a cookie. Where a name occurs twice, the first is the more specific one.
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers
         .get_all(header::COOKIE)
         .iter()

@@ -5,6 +5,7 @@ use haina_app::oauth::NewApp;
 use haina_app::people::{NewOrg, NewUser, Signup};
 use haina_types::{OrgRole, Slug, TokenRole};
 
+use crate::provider::Providers;
 use crate::{Store, print, say};
 
 /// Manage people, organizations and tokens.
@@ -28,6 +29,9 @@ enum What {
     /// Applications that sign people in here by OAuth 2 and OpenID Connect.
     #[command(subcommand)]
     App(App),
+    /// Sign-in by an institution's own accounts.
+    #[command(subcommand)]
+    Provider(Providers),
     /// Who may make an account.
     Signup {
         #[command(flatten)]
@@ -87,6 +91,9 @@ enum Token {
         /// The owner's name for it.
         #[arg(long, default_value = "command line")]
         name: String,
+        /// After how many days it ends by itself.
+        #[arg(long)]
+        days: Option<i64>,
         #[command(flatten)]
         store: Store,
     },
@@ -202,13 +209,13 @@ impl Admin {
                 let app = store.open_existing().await?;
                 print(&app.reset_password(&name).await?);
             }
-            What::Token(Token::Add { user, role, name, store }) => {
+            What::Token(Token::Add { user, role, name, days, store }) => {
                 let app = store.open_existing().await?;
                 let role = match role {
                     Power::Read => TokenRole::Read,
                     Power::Write => TokenRole::Write,
                 };
-                print(&app.add_token(&user, &name, role).await?.secret);
+                print(&app.add_token_for_days(&user, &name, role, days).await?.secret);
             }
             What::Org(Org::Add { name, owner, full_name, store }) => {
                 let app = store.open_existing().await?;
@@ -246,6 +253,7 @@ impl Admin {
                 store.open_existing().await?.remove_app(&client_id).await?;
                 say("Removed.");
             }
+            What::Provider(providers) => providers.run().await?,
             What::Signup { store, mode } => {
                 let app = store.open_existing().await?;
                 if let Some(mode) = mode {

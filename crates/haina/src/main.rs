@@ -3,6 +3,7 @@
 //! This crate holds configuration and wiring only: the command line, the socket, the signals.
 
 mod admin;
+mod provider;
 mod serve;
 
 use std::path::PathBuf;

@@ -8,6 +8,7 @@ mod sessions;
 mod tokens;
 
 pub use accounts::{NewUser, SignUp, Signup};
+pub(crate) use accounts::{check_email, check_full_name, taken};
 pub use orgs::NewOrg;
 pub use profile::{Identity, Membership, Profile};
 pub use sessions::NewSession;

@@ -9,4 +9,5 @@ mod hub;
 mod oauth;
 mod people;
 mod refs;
+mod signin;
 mod trees;
