@@ -330,8 +330,8 @@ def test_uploads(hub, people, caller):
 
 @pytest.mark.parametrize("caller", CALLERS)
 def test_whoami(hub, people, caller):
-    answer = hub.get("/api/whoami-v2", people[caller])
-    answer.expect(401 if caller in WRONG or caller == "nobody" else 200)
+    for method, path in (("GET", "/api/whoami-v2"), ("GET", "/oauth/userinfo"), ("POST", "/oauth/userinfo")):
+        hub.request(method, path, people[caller]).expect(401 if caller in WRONG or caller == "nobody" else 200)
 
 
 @pytest.mark.parametrize("caller", CALLERS)
@@ -426,7 +426,7 @@ def test_open_routes(hub, people, caller):
                          ("GET", "/api/organizations/acme/members"), ("GET", "/api/models-tags-by-type"),
                          ("GET", "/api/datasets-tags-by-type"), ("GET", "/api/spaces/templates")):
         hub.request(method, path, people[caller]).expect(401 if caller in WRONG else 200)
-    for path in ("/api/agent-harnesses", "/api/openapi.json", "/healthz"):  # the same for everybody, and quick
+    for path in ("/api/agent-harnesses", "/api/openapi.json", "/healthz", "/.well-known/openid-configuration", "/oauth/jwks"):  # the same for everybody, and quick
         hub.get(path, people[caller]).expect(200)
     hub.head("/api/telemetry/x", people[caller]).expect(200)
 
@@ -736,7 +736,7 @@ def test_every_operation_is_judged(hub):
     rows = [line.split("\t") for line in Path(__file__).with_name("authz.txt").read_text().splitlines() if line and line[0] != "#"]
     known = {row[0] for row in rows}
     assert len(known) == len(rows), "an operation is there twice"
-    classes = {"admin", "ask", "cas-read", "cas-write", "collect", "collection", "collection-write", "content", "create", "list", "member", "open", "read", "self", "signed", "signed-in", "static", "talk", "write"}
+    classes = {"admin", "ask", "cas-read", "cas-write", "collect", "collection", "collection-write", "content", "create", "list", "member", "oauth", "open", "read", "self", "signed", "signed-in", "static", "talk", "write"}
     assert {row[1] for row in rows} <= classes, {row[1] for row in rows} - classes
     have = {f"{method.upper()} {path}" for path, item in hub.get("/api/openapi.json").json()["paths"].items() for method in item
             if method in ("get", "head", "post", "put", "patch", "delete")}

@@ -11,6 +11,7 @@ mod git;
 mod hub;
 mod lfs;
 mod lines;
+mod oauth;
 mod request;
 mod trace;
 
@@ -39,6 +40,7 @@ pub use trace::finish;
     modifiers(&Security),
     tags(
         (name = "people", description = "Who asks"),
+        (name = "sign-in", description = "OAuth 2 and OpenID Connect: signing in machines and applications"),
         (name = "repositories", description = "Making, finding, describing, deleting"),
         (name = "access", description = "Gated content: asking, giving, taking away"),
         (name = "files", description = "Folders and files at a revision"),
@@ -80,6 +82,7 @@ fn assemble() -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(cas::router())
         .merge(lfs::router())
         .merge(buckets::router())
+        .merge(oauth::router())
         .split_for_parts();
     description.merge(hub::Wildcards::openapi());
     description.merge(buckets::Wildcards::openapi());

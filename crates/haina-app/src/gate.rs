@@ -8,7 +8,9 @@ use haina_db::gates::{self, AccessStatus};
 use haina_db::people::{self, Namespace, User};
 use haina_db::repos::{self, Repo, Viewer};
 use haina_db::{Session, moves};
-use haina_types::{Action, Code, Error, OrgRole, RepoKind, RepoPath, Result, Slug, Timestamp, TokenRole, Visibility};
+use haina_types::{
+    Action, Code, Error, OrgRole, RepoKind, RepoPath, Result, Slug, Timestamp, TokenRole, TokenScope, Visibility,
+};
 
 use crate::App;
 
@@ -30,6 +32,10 @@ pub struct TokenInfo {
     pub role: TokenRole,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+    /// What its person allowed an application, if it is an application's.
+    pub grant: Option<i64>,
 }
 
 /// Who is asking.
@@ -83,7 +89,7 @@ impl Caller {
                     .iter()
                     .filter(|s| {
                         let entity = s.entity.to_ascii_lowercase();
-                        entity == namespace || entity == full || entity == prefixed
+                        s.is_everything() || entity == namespace || entity == full || entity == prefixed
                     })
                     .map(|s| s.action)
                     .max()
@@ -106,7 +112,8 @@ impl Caller {
             None | Some(TokenRole::Write) => true,
             Some(TokenRole::Read) => false,
             Some(TokenRole::FineGrained(scopes)) => {
-                scopes.iter().any(|s| s.action >= Action::Write && s.entity.eq_ignore_ascii_case(namespace_fold))
+                let covers = |s: &TokenScope| s.is_everything() || s.entity.eq_ignore_ascii_case(namespace_fold);
+                scopes.iter().any(|s| s.action >= Action::Write && covers(s))
             }
         }
     }
@@ -695,7 +702,9 @@ impl App {
         let Some(user) = caller.user() else { return Ok(Viewer::Everyone) };
         // A fine-grained token sees in lists what everyone sees: its scopes name single things, and a list that
         // tried each of them would be slow and leak by its paging.
-        if caller.pass.is_some() || matches!(caller.token_role(), Some(TokenRole::FineGrained(_))) {
+        if caller.pass.is_some()
+            || matches!(caller.token_role(), Some(TokenRole::FineGrained(s)) if !s.iter().any(TokenScope::is_everything))
+        {
             return Ok(Viewer::Everyone);
         }
         if user.is_admin {

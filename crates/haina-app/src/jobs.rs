@@ -22,6 +22,9 @@ const TIDY: Duration = Duration::from_secs(3600);
 /// How long a finished job's row is kept, in seconds.
 const FINISHED_SECONDS: i64 = 7 * 86_400;
 
+/// How long after their end codes and tokens of applications are kept, in seconds: one that comes again is known.
+const ENDED_SECONDS: i64 = 86_400;
+
 /// How long one job may take; less than its lease, so that no two workers have it at once.
 const JOB_TIMEOUT: Duration = Duration::from_secs(14 * 60);
 
@@ -186,6 +189,8 @@ impl App {
         let mut tx = self.db().begin().await?;
         jobs::delete_finished(&mut tx, now.plus_seconds(-FINISHED_SECONDS)).await?;
         haina_db::people::delete_expired_sessions(&mut tx, now).await?;
+        haina_db::identity::delete_expired_pending(&mut tx, now).await?;
+        haina_db::oauth::delete_expired(&mut tx, now.plus_seconds(-ENDED_SECONDS)).await?;
         Ok(tx.commit().await?)
     }
 }

@@ -16,9 +16,11 @@ pub mod history;
 mod jobs;
 pub mod lfs;
 pub mod limits;
+pub mod oauth;
 pub mod people;
 pub mod repos;
 pub mod requests;
+pub mod signin;
 pub mod social;
 pub mod webhooks;
 mod words;
@@ -85,6 +87,8 @@ struct Inner {
     rng: Arc<dyn Rng>,
     content: content::State,
     lfs: lfs::State,
+    oauth: oauth::State,
+    signin: signin::State,
     git: git::State,
     history: history::State,
     discussions: discussions::State,
@@ -117,6 +121,7 @@ impl App {
             Arc::new(haina_cas::objects::FileObjects::open(&options.data).map_err(Error::internal)?);
         let content = content::State::load(&db, &objects, options.rng.as_ref()).await?;
         let lfs = lfs::State::load(&db, options.rng.as_ref()).await?;
+        let oauth = oauth::State::load(&db, options.rng.as_ref()).await?;
         Ok(Self {
             inner: Arc::new(Inner {
                 db,
@@ -128,6 +133,8 @@ impl App {
                 content,
                 lfs,
                 git: git::State::new(&options.data, options.git_cache_bytes),
+                oauth,
+                signin: signin::State::new()?,
                 history: history::State::new(),
                 discussions: discussions::State::new(),
                 repos: repos::State::new(),
@@ -201,6 +208,14 @@ impl App {
 
     pub(crate) fn content(&self) -> &content::State {
         &self.inner.content
+    }
+
+    pub(crate) fn signin(&self) -> &signin::State {
+        &self.inner.signin
+    }
+
+    pub(crate) fn oauth(&self) -> &oauth::State {
+        &self.inner.oauth
     }
 
     pub(crate) fn lfs(&self) -> &lfs::State {

@@ -2,8 +2,8 @@
 
 use crate::sql::Sql;
 use crate::{
-    Db, Result, buckets, collections, content, discussions, gates, git, git_pack, git_usage, jobs, ledger, lfs, meta,
-    moves, people, repos, search, social, ssh_keys, webhooks,
+    Db, Result, buckets, collections, content, discussions, gates, git, git_pack, git_usage, identity, jobs, ledger,
+    lfs, meta, moves, oauth, people, repos, search, social, ssh_keys, webhooks,
 };
 
 impl Db {
@@ -18,11 +18,13 @@ impl Db {
             git::STATEMENTS,
             git_usage::STATEMENTS,
             git_pack::STATEMENTS,
+            identity::STATEMENTS,
             jobs::STATEMENTS,
             ledger::STATEMENTS,
             lfs::STATEMENTS,
             meta::STATEMENTS,
             moves::STATEMENTS,
+            oauth::STATEMENTS,
             people::STATEMENTS,
             repos::STATEMENTS,
             social::STATEMENTS,

@@ -36,6 +36,8 @@ const MIGRATIONS: &[Migration] = migrations! {
     10 "0010_ssh";
     11 "0011_buckets";
     12 "0012_webhooks";
+    13 "0013_oauth";
+    14 "0014_identity";
 };
 
 /// PostgreSQL's advisory lock for migrating ("hainamig").

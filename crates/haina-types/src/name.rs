@@ -42,6 +42,7 @@ const RESERVED: &[&str] = &[
     "findings",
     "resolve",
     "oauth",
+    "device",
     ".well-known",
     "me",
     "xet",

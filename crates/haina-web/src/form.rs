@@ -52,6 +52,11 @@ impl Posted {
         self.fields.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
+    /// Every field, in order.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The same without spaces around it; none when nothing remains.
     pub fn text(&self, name: &str) -> Option<String> {
         Some(self.get(name).trim()).filter(|t| !t.is_empty()).map(str::to_owned)

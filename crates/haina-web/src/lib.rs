@@ -7,16 +7,20 @@
 //! [`router`] is all that the rest of Haina sees.
 
 mod address;
+mod apps;
 mod assets;
+mod authorize;
 mod blob;
 mod changes;
 mod collections;
 mod commits;
+mod device;
 mod discussion;
 mod discussions;
 mod error;
 mod form;
 mod home;
+mod identity;
 mod join;
 mod keys;
 mod language;
@@ -33,6 +37,7 @@ mod people;
 mod profile;
 mod query;
 mod repo;
+mod signin;
 mod target;
 mod tokens;
 mod tree;
@@ -54,6 +59,12 @@ pub fn router() -> Router<App> {
         .route("/datasets", get(list::datasets))
         .route("/spaces", get(list::spaces))
         .route("/login", get(login::get).post(login::post))
+        .route("/login/with/{provider}", get(signin::begin).post(signin::directory))
+        .route("/login/callback/{provider}", get(signin::callback))
+        .route("/login/identity", get(identity::get).post(identity::link))
+        .route("/login/identity/join", post(identity::join))
+        .route("/settings/sign-in", get(identity::ways))
+        .route("/settings/sign-in/remove", post(identity::remove))
         .route("/logout", get(logout::get).post(logout::post))
         .route("/join", get(join::get).post(join::post))
         .route("/setup", get(join::setup).post(join::complete_setup))
@@ -68,6 +79,12 @@ pub fn router() -> Router<App> {
         .route("/collections", get(collections::list))
         .route("/collections/new", get(collections::new).post(collections::create))
         .route("/collections/{owner}/{slug}", get(collections::get).post(collections::post))
+        .route("/settings/tokens/applications/revoke", post(tokens::end_grant))
+        .route("/settings/applications", get(apps::get).post(apps::post))
+        .route("/settings/applications/secret", post(apps::secret))
+        .route("/settings/applications/remove", post(apps::remove))
+        .route("/device", get(device::get).post(device::post))
+        .route("/oauth/authorize", get(authorize::get).post(authorize::post))
         .route("/new", get(new::get).post(new::post))
         .route("/new-dataset", get(new::dataset))
         .route("/new-space", get(new::space))

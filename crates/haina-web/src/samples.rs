@@ -614,6 +614,11 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
                 next: "/new?a=\"".into(),
                 name: "lin".into(),
                 problems,
+                choices: if signup == haina_app::people::Signup::Open {
+                    vec![login::Choice { url: "/login/with/x".into(), title: "学校".into() }]
+                } else {
+                    vec![]
+                },
                 signup,
             },
         );
@@ -651,6 +656,18 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
         created: full.then(|| "hf_secret".into()),
         login_command: format!("HF_ENDPOINT={BASE} hf auth login"),
         revoked: full,
+        ended: full,
+        grants: [1, 2]
+            .into_iter()
+            .filter(|_| full)
+            .map(|id| tokens::Grant {
+                id,
+                application: "hf <b>".into(),
+                may: haina_app::oauth::Scope::ALL.map(device::scope_key).to_vec(),
+                created: NOW,
+                used: (id == 1).then_some(NOW),
+            })
+            .collect(),
         tokens: [
             haina_types::TokenRole::Read,
             haina_types::TokenRole::Write,
@@ -666,8 +683,13 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
             scopes: tokens::scopes_of(&role),
             created: NOW,
             used: None,
+            ends: (role == haina_types::TokenRole::Write).then_some(NOW),
         })
         .collect(),
+        namespaces: ["lin", "qingyun-lab"]
+            .map(|n| tokens::Choice { namespace: n.into(), chosen: "write".into() })
+            .into(),
+        days: "30".into(),
         problems: if full {
             vec![]
         } else {
@@ -704,6 +726,7 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
     };
     add("keys", &keys(true));
     add("keys-none", &keys(false));
+    signing_in(l, &mut add);
     add(
         "new",
         &new::NewPage {
@@ -758,6 +781,124 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
     );
     out.extend(community(l));
     out
+}
+
+/// Pages of applications and machines that sign in.
+fn signing_in(l: Words, add: &mut dyn FnMut(&str, &dyn askama::DynTemplate)) {
+    let may = || haina_app::oauth::Scope::ALL.map(device::scope_key).to_vec();
+    for (name, done, asked) in
+        [("code", None, false), ("asked", None, true), ("in", Some(true), false), ("out", Some(false), false)]
+    {
+        let asked = asked.then(|| device::Asked {
+            code: "BCDF-GHJK".into(),
+            application: "hf".into(),
+            agent: "unknown/None; hf_hub/2.4.0; <python>".into(),
+            since: NOW.plus_seconds(-60),
+            may: may(),
+            may_change: true,
+        });
+        let problems =
+            if name == "code" { vec![Problem::new("user_code", l.t("problem-device-code"))] } else { vec![] };
+        let page = layout(Section::Settings, Some("lin"));
+        add(&format!("device-{name}"), &device::DevicePage { l, page, code: "BCDF".into(), asked, done, problems });
+    }
+    let choice = || login::Choice { url: "/login/with/keycloak".into(), title: "学校统一认证".into() };
+    for (name, viewer, signup) in [
+        ("link", Some("lin"), haina_app::people::Signup::Open),
+        ("open", None, haina_app::people::Signup::Open),
+        ("invite", None, haina_app::people::Signup::Invite),
+        ("closed", None, haina_app::people::Signup::Closed),
+    ] {
+        add(
+            &format!("identity-{name}"),
+            &identity::IdentityPage {
+                l,
+                page: layout(Section::SignIn, viewer),
+                provider: "学校统一认证".into(),
+                label: "ada@example.org".into(),
+                signup,
+                next: "/device?user_code=BCDF-GHJK".into(),
+                sign_in_url: "/login?next=%2Flogin%2Fidentity".into(),
+                name: "ada".into(),
+                full_name: "Ada <b>".into(),
+                email: "ada@example.org".into(),
+                invite: String::new(),
+                problems: if name == "invite" { problems(l) } else { vec![] },
+            },
+        );
+    }
+    for full in [true, false] {
+        let way = || identity::Way { id: 1, provider: "学校".into(), label: "ada".into(), created: NOW, used: NOW };
+        add(
+            &format!("ways-{full}"),
+            &identity::WaysPage {
+                l,
+                page: layout(Section::Settings, Some("lin")),
+                linked: full,
+                removed: full,
+                ways: if full { vec![way()] } else { vec![] },
+                choices: if full { vec![choice()] } else { vec![] },
+            },
+        );
+        add(
+            &format!("directory-{full}"),
+            &signin::DirectoryPage {
+                l,
+                page: layout(Section::SignIn, None),
+                title: "LDAP <b>".into(),
+                action: "/login/with/ldap".into(),
+                next: "/".into(),
+                name: "ada".into(),
+                problems: if full { vec![Problem::new("name", l.t("problem-sign-in"))] } else { vec![] },
+            },
+        );
+    }
+    for full in [true, false] {
+        add(
+            &format!("authorize-{full}"),
+            &authorize::AuthorizePage {
+                l,
+                page: layout(Section::None, Some("lin")),
+                application: "评测平台 <b>".into(),
+                owner: full.then(|| "qingyun-lab".into()),
+                destination: "app.example.org".into(),
+                may: if full { may() } else { vec![] },
+                may_change: full,
+                fields: vec![("state", "{\"a\": \"<\"}".into())],
+            },
+        );
+        let row = |n: u8| apps::Row {
+            client_id: format!("{n}6be6b09"),
+            name: "评测平台".into(),
+            redirect_uris: vec!["https://app.example.org/callback".into()],
+            confidential: n == 1,
+            device: n == 2,
+            created: NOW,
+        };
+        let problems = vec![
+            Problem::new("name", l.t("problem-app-name")),
+            Problem::new("redirect_uris", l.t("problem-app-address")),
+        ];
+        add(
+            &format!("apps-{full}"),
+            &apps::AppsPage {
+                l,
+                page: layout(Section::Settings, Some("lin")),
+                created: full.then(|| haina_app::oauth::RegisteredApp {
+                    client_id: "26be6b09".into(),
+                    client_secret: Some("hfo_secret".into()),
+                }),
+                removed: full,
+                apps: if full { vec![row(1), row(2)] } else { vec![] },
+                problems: if full { vec![] } else { problems },
+                name: "x".into(),
+                redirect_uris: "<x".into(),
+                confidential: full,
+                device: full,
+                issuer: BASE.into(),
+            },
+        );
+    }
 }
 
 const CODES: [Code; 20] = [

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
+use haina_app::oauth::NewApp;
 use haina_app::people::{NewOrg, NewUser, Signup};
 use haina_types::{OrgRole, Slug, TokenRole};
 
 use crate::limits::Limits;
+use crate::provider::Providers;
 use crate::{Store, print, say};
 
 /// Manage people, organizations and tokens.
@@ -32,6 +34,12 @@ enum What {
     /// Organizations.
     #[command(subcommand)]
     Org(Org),
+    /// Applications that sign people in here by OAuth 2 and OpenID Connect.
+    #[command(subcommand)]
+    App(App),
+    /// Sign-in by an institution's own accounts.
+    #[command(subcommand)]
+    Provider(Providers),
     /// Who may make an account.
     Signup {
         #[command(flatten)]
@@ -93,6 +101,9 @@ enum Token {
         /// The owner's name for it.
         #[arg(long, default_value = "command line")]
         name: String,
+        /// After how many days it ends by itself.
+        #[arg(long)]
+        days: Option<i64>,
         #[command(flatten)]
         store: Store,
     },
@@ -188,6 +199,44 @@ enum Org {
     },
 }
 
+#[derive(Subcommand)]
+enum App {
+    /// Register an application: prints its id and, if it is confidential, its secret, which is not shown again.
+    Add {
+        /// Its name for people.
+        name: String,
+        /// Where it may be answered, to the letter; may be given several times.
+        #[arg(long = "redirect", value_name = "URI")]
+        redirect_uris: Vec<String>,
+        /// It runs on a server and keeps a secret; without this it must use PKCE.
+        #[arg(long)]
+        confidential: bool,
+        /// It may sign in machines by a short code.
+        #[arg(long)]
+        device: bool,
+        /// The id that it has built in.
+        #[arg(long, value_name = "ID")]
+        client_id: Option<String>,
+        /// What it gets when it asks for nothing in particular, with spaces between.
+        #[arg(long, value_name = "SCOPES")]
+        scope: Option<String>,
+        #[command(flatten)]
+        store: Store,
+    },
+    /// List all applications: id, kind, name and addresses.
+    List {
+        #[command(flatten)]
+        store: Store,
+    },
+    /// Remove an application and everything that was issued to it.
+    Remove {
+        /// Its id.
+        client_id: String,
+        #[command(flatten)]
+        store: Store,
+    },
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Power {
     /// Everything the user may read.
@@ -231,13 +280,13 @@ impl Admin {
                 let app = store.open_existing().await?;
                 print(&app.reset_password(&name).await?);
             }
-            What::Token(Token::Add { user, role, name, store }) => {
+            What::Token(Token::Add { user, role, name, days, store }) => {
                 let app = store.open_existing().await?;
                 let role = match role {
                     Power::Read => TokenRole::Read,
                     Power::Write => TokenRole::Write,
                 };
-                print(&app.add_token(&user, &name, role).await?.secret);
+                print(&app.add_token_for_days(&user, &name, role, days).await?.secret);
             }
             What::Key(Key::Add { user, file, name, store }) => {
                 let app = store.open_existing().await?;
@@ -275,6 +324,27 @@ impl Admin {
                 app.set_member(&org, &user, role).await?;
                 say(&format!("{user} is now {} of {org}.", role.as_str()));
             }
+            What::App(App::Add { name, redirect_uris, confidential, device, client_id, scope, store }) => {
+                let app = store.open_existing().await?;
+                let new = NewApp { name, redirect_uris, confidential, device, client_id, scope };
+                let made = app.add_app(new).await?;
+                print(&made.client_id);
+                if let Some(secret) = made.client_secret {
+                    print(&secret);
+                }
+            }
+            What::App(App::List { store }) => {
+                for app in store.open_existing().await?.list_all_apps().await? {
+                    let kind = if app.confidential { "confidential" } else { "public" };
+                    let device = if app.device { "+device" } else { "" };
+                    print(&format!("{}\t{kind}{device}\t{}\t{}", app.client_id, app.name, app.redirect_uris.join(" ")));
+                }
+            }
+            What::App(App::Remove { client_id, store }) => {
+                store.open_existing().await?.remove_app(&client_id).await?;
+                say("Removed.");
+            }
+            What::Provider(providers) => providers.run().await?,
             What::Signup { store, mode } => {
                 let app = store.open_existing().await?;
                 if let Some(mode) = mode {

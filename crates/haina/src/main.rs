@@ -5,6 +5,7 @@
 mod admin;
 mod git;
 mod limits;
+mod provider;
 mod serve;
 
 use std::path::PathBuf;
