@@ -544,6 +544,60 @@ licence-hint = Without a licence, others do not know whether they may use it. Yo
 public-hint = Anyone may see and download it.
 private-hint = Only the owner and members of the organization see it.
 
+## Managing a repository
+settings = Settings
+settings-saved = The settings were saved.
+save = Save
+gating = Access to the files
+gating-open = Open
+gating-open-hint = Everyone who sees the repository may read its files.
+gating-auto = On request, granted at once
+gating-auto-hint = Visitors sign in and ask; whoever asks is let in.
+gating-manual = On request, decided by you
+gating-manual-hint = Visitors sign in and ask; you accept or reject each request.
+requests = Access requests
+danger-zone = Danger zone
+move-title = Rename or transfer
+move-hint = The old address goes on working until another repository takes its name.
+delete-title = Delete this repository
+delete-hint = Its files and history are deleted. This cannot be undone.
+delete-confirm = To confirm, type its full name:
+problem-confirm = To delete it, type { $name }
+
+## Gated repositories
+access = Access
+access-ask = Ask for access
+access-auto = Whoever asks is let in at once.
+access-manual = The owners decide about each request.
+access-shares = The owners will see your user name, display name, e-mail address and what you enter here.
+access-sign-in = The files of this repository are given on request. Sign in to ask for access.
+access-free = You have access: you belong to this repository, or it is open to everyone.
+access-accepted = You have access to the files of this repository.
+access-pending = You have asked for access. The owners have not decided yet.
+access-rejected = Your request was rejected by the owners.
+access-withdraw = Take the request back
+gate-own = The files of this repository are given on request. You have access.
+gate-outside = The files of this repository are given on request.
+gate-pending = You have asked for access to these files. The owners have not decided yet.
+gate-accepted = You were given access to these files.
+gate-rejected = Your request for access to these files was rejected.
+requests-pending = Waiting
+requests-accepted = Accepted
+requests-rejected = Rejected
+requests-none = There are no such requests.
+requests-report = Download as a table (CSV)
+requests-accept = Accept
+requests-accept-named = Accept { $name }
+requests-reject = Reject
+requests-reject-named = Reject { $name }
+requests-cancel = Back to waiting
+requests-cancel-named = Move { $name } back to waiting
+requests-reason = Reason for rejecting
+requests-grant = Give access
+requests-grant-hint = Lets a user in without a request.
+problem-no-user = There is no user { $name }. Check the name
+problem-has-access = { $name } has access already
+
 ## When a page cannot be shown
 error-not-found = Page not found
 error-not-found-help = This page does not exist, or you may not see it. If someone sent you the link, sign in first.

@@ -492,6 +492,60 @@ licence-hint = 没有许可证时，别人不知道能否使用。以后可以�
 public-hint = 任何人都能看到和下载。
 private-hint = 只有所有者和组织成员能看到。
 
+## 管理仓库
+settings = 设置
+settings-saved = 设置已保存。
+save = 保存
+gating = 文件访问方式
+gating-open = 开放
+gating-open-hint = 能看到这个仓库的人都能读取文件。
+gating-auto = 申请后自动通过
+gating-auto-hint = 访客登录并申请，提交后立即可以访问。
+gating-manual = 申请后由你审批
+gating-manual-hint = 访客登录并申请，由你逐个接受或拒绝。
+requests = 访问申请
+danger-zone = 危险操作
+move-title = 改名或转移
+move-hint = 旧地址会继续可用，直到有别的仓库使用这个名称。
+delete-title = 删除这个仓库
+delete-hint = 文件和历史会一并删除，无法恢复。
+delete-confirm = 输入完整名称以确认：
+problem-confirm = 要删除，请输入 { $name }
+
+## 需申请访问的仓库
+access = 访问权限
+access-ask = 申请访问
+access-auto = 提交申请后立即可以访问。
+access-manual = 申请由所有者逐个审批。
+access-shares = 所有者会看到你的用户名、显示名称、邮箱和你在这里填写的内容。
+access-sign-in = 这个仓库的文件需申请访问。登录后即可申请。
+access-free = 你可以访问：你是这个仓库的成员，或者它对所有人开放。
+access-accepted = 你可以访问这个仓库的文件。
+access-pending = 你已提交申请，所有者尚未处理。
+access-rejected = 所有者拒绝了你的申请。
+access-withdraw = 撤回申请
+gate-own = 这个仓库的文件需申请访问，你已有权限。
+gate-outside = 这个仓库的文件需申请访问。
+gate-pending = 你已申请访问这些文件，所有者尚未处理。
+gate-accepted = 你已获准访问这些文件。
+gate-rejected = 你访问这些文件的申请被拒绝了。
+requests-pending = 待处理
+requests-accepted = 已接受
+requests-rejected = 已拒绝
+requests-none = 没有这类申请。
+requests-report = 下载表格（CSV）
+requests-accept = 接受
+requests-accept-named = 接受 { $name }
+requests-reject = 拒绝
+requests-reject-named = 拒绝 { $name }
+requests-cancel = 退回待处理
+requests-cancel-named = 将 { $name } 退回待处理
+requests-reason = 拒绝的理由
+requests-grant = 授予访问
+requests-grant-hint = 无需申请，直接授予一位用户访问权限。
+problem-no-user = 没有用户 { $name }，请检查名称
+problem-has-access = { $name } 已有访问权限
+
 ## When a page cannot be shown
 error-not-found = 没有这个页面
 error-not-found-help = 没有这个页面，或你没有权限查看。如果有人给了你链接，请先登录。

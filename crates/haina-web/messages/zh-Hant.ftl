@@ -492,6 +492,60 @@ licence-hint = 沒有授權條款時，別人不知道能否使用。以後可�
 public-hint = 任何人都能看到和下載。
 private-hint = 只有擁有者和組織成員能看到。
 
+## 管理儲存庫
+settings = 設定
+settings-saved = 設定已儲存。
+save = 儲存
+gating = 檔案存取方式
+gating-open = 開放
+gating-open-hint = 能看到這個儲存庫的人都能讀取檔案。
+gating-auto = 申請後自動通過
+gating-auto-hint = 訪客登入並申請，送出後立即可以存取。
+gating-manual = 申請後由你審核
+gating-manual-hint = 訪客登入並申請，由你逐一接受或拒絕。
+requests = 存取申請
+danger-zone = 危險操作
+move-title = 改名或轉移
+move-hint = 舊網址會繼續可用，直到有別的儲存庫使用這個名稱。
+delete-title = 刪除這個儲存庫
+delete-hint = 檔案和歷史會一併刪除，無法復原。
+delete-confirm = 輸入完整名稱以確認：
+problem-confirm = 要刪除，請輸入 { $name }
+
+## 需申請存取的儲存庫
+access = 存取權限
+access-ask = 申請存取
+access-auto = 送出申請後立即可以存取。
+access-manual = 申請由擁有者逐一審核。
+access-shares = 擁有者會看到你的使用者名稱、顯示名稱、電子郵件和你在這裡填寫的內容。
+access-sign-in = 這個儲存庫的檔案需申請存取。登入後即可申請。
+access-free = 你可以存取：你是這個儲存庫的成員，或者它對所有人開放。
+access-accepted = 你可以存取這個儲存庫的檔案。
+access-pending = 你已送出申請，擁有者尚未處理。
+access-rejected = 擁有者拒絕了你的申請。
+access-withdraw = 撤回申請
+gate-own = 這個儲存庫的檔案需申請存取，你已有權限。
+gate-outside = 這個儲存庫的檔案需申請存取。
+gate-pending = 你已申請存取這些檔案，擁有者尚未處理。
+gate-accepted = 你已獲准存取這些檔案。
+gate-rejected = 你存取這些檔案的申請被拒絕了。
+requests-pending = 待處理
+requests-accepted = 已接受
+requests-rejected = 已拒絕
+requests-none = 沒有這類申請。
+requests-report = 下載表格（CSV）
+requests-accept = 接受
+requests-accept-named = 接受 { $name }
+requests-reject = 拒絕
+requests-reject-named = 拒絕 { $name }
+requests-cancel = 退回待處理
+requests-cancel-named = 將 { $name } 退回待處理
+requests-reason = 拒絕的理由
+requests-grant = 授予存取
+requests-grant-hint = 無需申請，直接授予一位使用者存取權限。
+problem-no-user = 沒有使用者 { $name }，請檢查名稱
+problem-has-access = { $name } 已有存取權限
+
 ## When a page cannot be shown
 error-not-found = 沒有這個頁面
 error-not-found-help = 沒有這個頁面，或你沒有權限檢視。如果有人給了你連結，請先登入。

@@ -102,6 +102,16 @@ impl RepoAddress {
         format!("{}/discussions/{number}/files", self.url())
     }
 
+    /// Its settings.
+    pub fn settings(&self) -> String {
+        format!("{}/settings", self.url())
+    }
+
+    /// Its gate.
+    pub fn access(&self) -> String {
+        format!("{}/access", self.url())
+    }
+
     /// The history.
     pub fn commits(&self, rev: &str) -> String {
         self.below("commits", rev, "")

@@ -6,6 +6,7 @@
 //!
 //! [`router`] is all that the rest of Haina sees.
 
+mod access;
 mod address;
 mod apps;
 mod assets;
@@ -30,6 +31,7 @@ mod list;
 mod locale;
 mod login;
 mod logout;
+mod manage;
 mod messages;
 mod new;
 mod parts;
@@ -105,7 +107,9 @@ pub fn router() -> Router<App> {
             .route(&format!("{repo}/discussions/{{num}}"), get(discussion::get).post(discussion::post))
             .route(&format!("{repo}/discussions/{{num}}/files"), get(changes::get))
             .route(&format!("{repo}/like"), post(likes::post))
-            .route(&format!("{repo}/likers"), get(likes::likers));
+            .route(&format!("{repo}/likers"), get(likes::likers))
+            .route(&format!("{repo}/settings"), get(manage::get).post(manage::post))
+            .route(&format!("{repo}/access"), get(access::get).post(access::post));
     }
     router
         .fallback(not_found)

@@ -90,6 +90,8 @@ pub enum Tab {
     History,
     /// Discussions and pull requests.
     Discussions,
+    /// What only those see who may change it.
+    Settings,
 }
 
 /// Most tags in the head; the rest is a number.
@@ -118,6 +120,8 @@ pub struct RepoHead {
     pub has_use: bool,
     /// How it is liked, on its first page.
     pub likes: Option<Likes>,
+    /// Whether the visitor may change its settings.
+    pub manage: bool,
 }
 
 impl RepoHead {
@@ -134,6 +138,7 @@ impl RepoHead {
             is_tab_root: true,
             has_use: false,
             likes: None,
+            manage: false,
         }
     }
 

@@ -6,6 +6,7 @@ use askama::Template;
 use axum::extract::State;
 use haina_app::App;
 use haina_app::history::TreeOptions;
+use haina_app::requests::Standing;
 use haina_types::{RepoKind, Timestamp, Visibility};
 
 use crate::address::RepoAddress;
@@ -36,6 +37,8 @@ pub(crate) struct RepoPage {
     pub files: Vec<FileRow>,
     pub files_total: u64,
     pub is_empty: bool,
+    /// What is to be said of its gate, if it has one.
+    pub gate: Option<&'static str>,
     /// The commands that put something in, for those who may.
     pub publish: Option<String>,
 }
@@ -135,6 +138,17 @@ pub(crate) fn ways(
     ways
 }
 
+/// The words for where somebody stands before the gate; none for whom there is none.
+pub(crate) fn gate_key(standing: &Standing, gated: bool) -> Option<&'static str> {
+    match standing {
+        Standing::Free => gated.then_some("gate-own"),
+        Standing::Unknown | Standing::Outside => Some("gate-outside"),
+        Standing::Pending => Some("gate-pending"),
+        Standing::Accepted => Some("gate-accepted"),
+        Standing::Rejected(_) => Some("gate-rejected"),
+    }
+}
+
 /// `GET /{namespace}/{name}` and its siblings for other kinds.
 pub(crate) async fn get(State(app): State<App>, visit: Visit, target: Target) -> Answer {
     let read = app.read(visit.caller(), target.kind, &target.path).await?;
@@ -181,6 +195,9 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, target: Target) ->
     head.set_tags(info.facts.tags.clone());
     head.has_use = !uses.is_empty();
     head.likes = Some(Likes::of(&app, &visit, &read).await?);
+    let known = !visit.caller().is_anonymous();
+    head.manage = known && app.administer(visit.caller(), target.kind, &target.path).await.is_ok();
+    let gate = gate_key(&app.gate_standing(visit.caller(), &read).await?, info.repo.gated.is_some());
     show(&RepoPage {
         l: visit.words(),
         page: visit.layout(target.section(), false),
@@ -203,6 +220,7 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, target: Target) ->
         files: if is_empty { Vec::new() } else { file_rows(files.clone()) },
         files_total: all.len() as u64,
         is_empty,
+        gate,
         publish: may_write.then(|| publish_commands(app.base_url(), None, Some(&address))),
     })
 }

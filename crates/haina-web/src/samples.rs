@@ -333,6 +333,7 @@ fn repo(l: Words, kind: RepoKind, full: bool) -> repo::RepoPage {
         files: if full { files() } else { vec![] },
         files_total: 14,
         is_empty: !full,
+        gate: repo::gate_key(&haina_app::requests::Standing::Outside, true).filter(|_| full),
         publish: Some(publish_commands(BASE, None, Some(&at))),
     }
 }
@@ -476,6 +477,97 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
         add(&format!("repo-{kind}-card-not-shown"), &bare);
         bare.has_readme = false;
         add(&format!("repo-{kind}-no-card"), &bare);
+    }
+    use haina_app::requests::{FieldKind, FormField, GateForm, Standing, Status};
+    let manage = |full: bool| manage::ManagePage {
+        l,
+        page: layout(Section::Models, Some("lin")),
+        head: RepoHead { manage: true, ..head(RepoKind::Model, Tab::Settings) },
+        saved: full,
+        gating: if full { haina_app::repos::Gating::Manual } else { haina_app::repos::Gating::Open },
+        owners: vec!["lin".into(), "qingyun-lab".into()],
+        owner: "lin".into(),
+        name: "<x>".into(),
+        problems: if full {
+            vec![]
+        } else {
+            vec![
+                Problem::new("name", l.with2("problem-repo-taken", "owner", "lin", "name", "x")),
+                Problem::new("confirm", l.with("problem-confirm", "name", "lin/x")),
+            ]
+        },
+    };
+    add("settings", &manage(true));
+    add("settings-problems", &manage(false));
+    let field = |label: &str, kind| FormField { label: label.into(), kind };
+    let ask = |standing, full: bool| access::AskPage {
+        l,
+        page: layout(Section::Models, None),
+        head: head(RepoKind::Model, Tab::Settings),
+        standing,
+        automatic: full,
+        form: if full {
+            GateForm {
+                heading: Some("使用前请阅读 <b>".into()),
+                prompt: Some("一\n二".into()),
+                description: Some("说明".into()),
+                button: Some("同意".into()),
+                fields: vec![
+                    field("单位", FieldKind::Text),
+                    field("Country", FieldKind::Country),
+                    field("Day", FieldKind::Date),
+                    field("I agree", FieldKind::Checkbox),
+                    field("For", FieldKind::Select(vec![("a".into(), "A <x>".into()), ("b".into(), "B".into())])),
+                ],
+            }
+        } else {
+            GateForm::default()
+        },
+        answers: vec!["x".into(), String::new(), "2026-01-31".into(), "on".into(), "b".into()],
+        problems: if full { vec![Problem::in_english("", "\"单位\" is required.")] } else { vec![] },
+    };
+    add("access-ask", &ask(Standing::Outside, true));
+    for (name, standing) in [
+        ("outside", Standing::Outside),
+        ("unknown", Standing::Unknown),
+        ("pending", Standing::Pending),
+        ("accepted", Standing::Accepted),
+        ("free", Standing::Free),
+        ("rejected", Standing::Rejected(Some("不合规 <x>".into()))),
+    ] {
+        assert!(repo::gate_key(&standing, true).is_some());
+        add(&format!("access-{name}"), &ask(standing, false));
+    }
+    for status in Status::ALL {
+        let requests = |full: bool| access::RequestsPage {
+            l,
+            page: layout(Section::Models, Some("lin")),
+            head: RepoHead { manage: true, ..head(RepoKind::Model, Tab::Settings) },
+            status,
+            rows: (0..if full { 2 } else { 0 })
+                .map(|i| access::Row {
+                    id: format!("{i:024}"),
+                    name: format!("lin-{i}"),
+                    full_name: "林 <x>".into(),
+                    email: (i == 0).then(|| "lin@example.org".into()),
+                    at: NOW,
+                    answers: vec![("单位".into(), "<lab>".into())],
+                    reason: (status == Status::Rejected).then(|| "因为".into()),
+                })
+                .collect(),
+            next: full.then(|| "7".into()),
+            user: "wei".into(),
+            problems: if full {
+                vec![]
+            } else {
+                vec![
+                    Problem::new("user", l.with("problem-no-user", "name", "wei")),
+                    Problem::new("user", l.with("problem-has-access", "name", "wei")),
+                ]
+            },
+        };
+        add(&format!("requests-{}", status.as_str()), &requests(true));
+        add(&format!("requests-{}-none", status.as_str()), &requests(false));
     }
     let tree = |full: bool| tree::TreePage {
         l,
