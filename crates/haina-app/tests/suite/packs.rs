@@ -37,7 +37,7 @@ impl Unpack for Made<'_> {
         Ok(None)
     }
 
-    fn take(&mut self, _: ObjectKind, oid: Oid, _: &[u8]) -> Result<(), PackError> {
+    fn take(&mut self, _: u64, _: ObjectKind, oid: Oid, _: &[u8]) -> Result<(), PackError> {
         self.oids.push(oid);
         Ok(())
     }
