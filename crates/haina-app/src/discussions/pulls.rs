@@ -5,7 +5,7 @@ use haina_types::{Code, Error, Oid, RepoKind, RepoPath, Result, Revision};
 
 use super::{Discussion, EVENTS_MAX, EventKind, Status, pull_number, pull_ref};
 use crate::gate::{Moves, TalkAccess};
-use crate::history::merge_base;
+use crate::history::{REWRITE, merge_base};
 use crate::{App, Caller};
 
 /// Most commits that are noted for one move.
@@ -28,17 +28,23 @@ pub(crate) fn number_of(revision: &Revision) -> Result<i64> {
 
 /// Whether this pull request may get commits from whoever asks.
 fn check(found: Option<Discussion>, number: i64, access: &dyn Moves) -> Result<Discussion> {
+    let pull = check_own(found, number, access)?;
+    if pull.status == Status::Merged {
+        return Err(Error::new(
+            Code::Forbidden,
+            format!("Pull request {number} was merged. Open a new one for further changes."),
+        ));
+    }
+    Ok(pull)
+}
+
+/// Whether it is a pull request, and theirs.
+fn check_own(found: Option<Discussion>, number: i64, access: &dyn Moves) -> Result<Discussion> {
     let pull = found.filter(Discussion::is_pull_request).ok_or_else(|| no_pull(number))?;
     if !access.is_writer() && (pull.author_id.is_none() || pull.author_id != access.actor()) {
         return Err(Error::new(
             Code::Forbidden,
             "Only its author, and who may write to the repository, can add commits to a pull request.",
-        ));
-    }
-    if pull.status == Status::Merged {
-        return Err(Error::new(
-            Code::Forbidden,
-            format!("Pull request {number} was merged. Open a new one for further changes."),
         ));
     }
     Ok(pull)
@@ -85,9 +91,14 @@ impl App {
         access: &dyn Moves,
         number: i64,
         stays: bool,
+        event: &str,
     ) -> Result<Discussion> {
         let found = db::lock_discussion(tx, access.repo().id, number).await?;
-        let pull = check(found, number, access)?;
+        // What was merged stays as it was, unless something is taken out of all of history.
+        let pull = match event {
+            REWRITE => check_own(found, number, access)?,
+            _ => check(found, number, access)?,
+        };
         if !stays {
             return Err(Error::new(
                 Code::Forbidden,
@@ -107,14 +118,19 @@ impl App {
         new: Oid,
     ) -> Result<()> {
         let repo = access.repo().id;
-        let base = match &pull.base {
-            Some(base) => git::find_ref(tx, repo, base).await?.map(|r| r.oid),
-            None => None,
-        };
-        let fork = match base {
-            // What is too far away to be found ends the list by its length.
-            Some(base) => merge_base(tx, repo, base, new).await.ok().flatten(),
-            None => None,
+        let parent = git::find_commit(tx, repo, &new).await?.and_then(|c| c.parents.first().copied());
+        // Most moves add one commit; only for others it is looked for where the histories part.
+        let fork = match &pull.base {
+            Some(base) if old.is_none() || parent != old => match git::find_ref(tx, repo, base).await? {
+                None => None,
+                Some(base) => match merge_base(tx, repo, base.oid, new).await {
+                    Ok(fork) => fork,
+                    // Too far away to be found: the list ends by its length.
+                    Err(e) if e.code == Code::TooLarge => None,
+                    Err(e) => return Err(e),
+                },
+            },
+            _ => None,
         };
         let mut came = Vec::new();
         let mut at = Some(new);

@@ -20,6 +20,8 @@ const OPERATIONS_MAX: usize = 50_000;
 const BATCH_BYTES: usize = 8 << 20;
 /// Longest title and description, in bytes.
 pub(super) const MESSAGE_BYTES_MAX: usize = 64 << 10;
+/// The event of a reference whose history was written anew: what is in it is not new.
+pub(crate) const REWRITE: &str = "ref.rewrite";
 /// How often a commit without a stated parent is rebuilt on a branch that keeps moving.
 const TRIES_MAX: usize = 16;
 
@@ -551,7 +553,7 @@ impl App {
         let (repo, actor, now) = (access.repo(), access.actor(), self.now());
         let RefChange { name, old, new, event, mut data } = change;
         let pull = match crate::discussions::pull_number(name) {
-            Some(number) => Some(self.admit_pull(tx, access, number, new.is_some()).await?),
+            Some(number) => Some(self.admit_pull(tx, access, number, new.is_some(), event).await?),
             None if access.is_writer() => None,
             None => return Err(crate::discussions::only_own_pulls()),
         };
@@ -561,6 +563,7 @@ impl App {
         let moved = git::RefMove { old, new, actor_id: actor, at: now };
         git::append_reflog(tx, repo.id, name, &moved).await?;
         match (&pull, &new) {
+            (Some(_), _) if event == REWRITE => {}
             (Some(pull), Some(new)) => self.note_commits(tx, access, pull, old, *new).await?,
             _ => repos::touch_repo(tx, repo.id, now).await?,
         }

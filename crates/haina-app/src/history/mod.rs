@@ -15,7 +15,7 @@ mod tree;
 
 pub(crate) use base::merge_base;
 pub use commit::{CommitDone, CommitHeader, CommitWriter};
-pub(crate) use commit::{NewCommit, Pending, REGULAR_BYTES_MAX, RefChange};
+pub(crate) use commit::{NewCommit, Pending, REGULAR_BYTES_MAX, REWRITE, RefChange};
 pub use entry::{Entry, EntryKind, LastCommit, Lfs};
 pub use large::LargeFile;
 pub use log::LoggedCommit;
