@@ -12,7 +12,7 @@ pub fn segment(text: &str) -> String {
 }
 
 /// A path, its slashes kept.
-fn path(text: &str) -> String {
+pub fn path(text: &str) -> String {
     text.split('/').map(segment).collect::<Vec<_>>().join("/")
 }
 

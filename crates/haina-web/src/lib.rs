@@ -14,6 +14,7 @@ mod authorize;
 mod blob;
 mod changes;
 mod collections;
+mod bucket;
 mod commits;
 mod device;
 mod discussion;
@@ -93,6 +94,9 @@ pub fn router() -> Router<App> {
         .route("/language", get(language::get).post(language::post))
         .route("/assets/{file}", get(assets::serve))
         .route("/favicon.ico", get(assets::favicon))
+        .route("/buckets/{namespace}/{name}", get(bucket::get))
+        .route("/buckets/{namespace}/{name}/tree", get(bucket::get))
+        .route("/buckets/{namespace}/{name}/tree/{*path}", get(bucket::get))
         .route("/{namespace}", get(profile::get));
     for prefix in ["", "/datasets", "/spaces"] {
         let repo = format!("{prefix}/{{namespace}}/{{name}}");

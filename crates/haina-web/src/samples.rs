@@ -589,6 +589,38 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
         next: full.then(|| "a/b/c".into()),
         publish: None,
     };
+    let bucket = |full: bool| bucket::BucketPage {
+        l,
+        page: layout(Section::None, None),
+        at: bucket::BucketAddress(address(RepoKind::Bucket)),
+        private: !full,
+        files: if full { 3 } else { 0 },
+        bytes: if full { 5_000_000_000 } else { 0 },
+        updated: NOW,
+        path: if full { "a/<b>".into() } else { String::new() },
+        name: if full { "<b>".into() } else { String::new() },
+        crumbs: if full { crumbs("a/<b>") } else { vec![] },
+        rows: if full {
+            files()
+                .into_iter()
+                .map(|f| bucket::Row {
+                    name: f.name,
+                    path: f.path,
+                    is_folder: f.is_folder,
+                    size: f.size,
+                    changed: f.mark.map(|_| NOW.plus_seconds(-9000)),
+                    uploaded: Some(NOW),
+                })
+                .collect()
+        } else {
+            vec![]
+        },
+        is_first: !full,
+        next: full.then(|| "fa/b/c".into()),
+        command: bucket::command(BASE, "lin/runs", full),
+    };
+    add("bucket", &bucket(true));
+    add("bucket-empty", &bucket(false));
     add("tree", &tree(true));
     add("tree-empty", &tree(false));
     add("tree-empty-folder", &tree::TreePage { files: vec![], ..tree(true) });
@@ -678,6 +710,16 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
                 profile::Group { kind: RepoKind::Model, count: n * 2, rows: rows(n, RepoKind::Model) },
                 profile::Group { kind: RepoKind::Dataset, count: 0, rows: vec![] },
             ],
+            buckets: (0..n)
+                .map(|i| bucket::BucketRow {
+                    url: "/buckets/qingyun-lab/runs".into(),
+                    id: format!("qingyun-lab/runs-{i}"),
+                    private: i == 1,
+                    files: i,
+                    bytes: i * 1_000_000,
+                    updated: NOW,
+                })
+                .collect(),
             links: [
                 haina_types::OrgRole::Read,
                 haina_types::OrgRole::Contributor,

@@ -178,7 +178,7 @@ impl Visit {
         let path = self.0.here.split('?').next().unwrap_or("");
         let mut segments = path.split('/').filter(|s| !s.is_empty());
         let found = match segments.next() {
-            Some("datasets" | "spaces" | "models") => segments.nth(1),
+            Some("datasets" | "spaces" | "models" | "buckets") => segments.nth(1),
             Some(first) => segments.next().or(Some(first)),
             None => None,
         };

@@ -276,6 +276,43 @@ fn strip(html: &str) -> String {
 }
 
 #[tokio::test]
+async fn a_bucket_is_seen_by_those_who_may() {
+    use haina_app::buckets::{Action, NewBucket, Operation};
+    let hub = Hub::new("http://hub.example").await;
+    add_person(&hub, "lin").await;
+    let token = hub.app.add_token(&"lin".parse().unwrap(), "t", haina_types::TokenRole::Write).await.unwrap();
+    let lin = hub.app.caller_by_token(&token.secret).await.unwrap();
+    for (name, visibility) in [("open", haina_types::Visibility::Public), ("shut", haina_types::Visibility::Private)] {
+        let new = NewBucket { namespace: None, name: name.parse().unwrap(), visibility: Some(visibility) };
+        let path = hub.app.create_bucket(&lin, new).await.unwrap().path;
+        let access = hub.app.write_bucket(&lin, &path).await.unwrap();
+        let put = |path: &str| Operation {
+            path: path.into(),
+            action: Action::Put { hash: "0".repeat(64), mtime: Some(0), content_type: None, from: None },
+        };
+        let done =
+            hub.app.change_bucket(&lin, &access, &[put("a b.txt"), put("runs/模型/x.bin"), put("runs_old")]).await;
+        assert!(done.unwrap().failed.is_empty());
+    }
+    let nobody = hub.browser();
+    let page = nobody.get("/buckets/lin/open").await;
+    assert_eq!(page.status, StatusCode::OK);
+    for link in ["/buckets/lin/open/resolve/a%20b.txt", "/buckets/lin/open/tree/runs\"", "hf://buckets/lin/open"] {
+        assert!(page.html.contains(link), "{link} in {}", page.html);
+    }
+    let page = nobody.get("/buckets/lin/open/tree/runs").await;
+    assert!(page.html.contains("/buckets/lin/open/tree/runs/%E6%A8%A1%E5%9E%8B") && !page.html.contains("runs_old"));
+    assert!(nobody.get("/buckets/lin/open/tree/a%20b.txt").await.html.contains("/resolve/a%20b.txt"));
+    for missing in
+        ["/buckets/lin/open/tree/none", "/buckets/lin/shut", "/buckets/lin/shut/tree/runs", "/buckets/lin/none"]
+    {
+        assert_eq!(nobody.get(missing).await.status, StatusCode::NOT_FOUND, "{missing}");
+    }
+    let profile = nobody.get("/lin").await.html;
+    assert!(profile.contains("lin/open") && !profile.contains("lin/shut"));
+}
+
+#[tokio::test]
 async fn tokens_are_shown_once_and_revoked() {
     let hub = Hub::new("http://hub.example").await;
     add_person(&hub, "lin").await;
