@@ -20,13 +20,10 @@ const LIMITS: Limits = Limits { what: "batch", line_bytes: 16 << 10, body_bytes:
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum Line {
-    AddFile {
-        path: String,
-        xet_hash: String,
-        mtime: Option<i64>,
-        content_type: Option<String>,
-    },
-    CopyFile {
+    #[serde(rename = "addFile")]
+    Add { path: String, xet_hash: String, mtime: Option<i64>, content_type: Option<String> },
+    #[serde(rename = "copyFile")]
+    Copy {
         path: String,
         xet_hash: String,
         mtime: Option<i64>,
@@ -34,22 +31,21 @@ enum Line {
         source_repo_type: String,
         source_repo_id: String,
     },
-    DeleteFile {
-        path: String,
-    },
+    #[serde(rename = "deleteFile")]
+    Delete { path: String },
 }
 
 impl From<Line> for Operation {
     fn from(line: Line) -> Self {
         match line {
-            Line::AddFile { path, xet_hash, mtime, content_type } => {
+            Line::Add { path, xet_hash, mtime, content_type } => {
                 Self { path, action: Action::Put { hash: xet_hash, mtime, content_type, from: None } }
             }
-            Line::CopyFile { path, xet_hash, mtime, content_type, source_repo_type, source_repo_id } => {
+            Line::Copy { path, xet_hash, mtime, content_type, source_repo_type, source_repo_id } => {
                 let from = Some(Source { kind: source_repo_type, id: source_repo_id });
                 Self { path, action: Action::Put { hash: xet_hash, mtime, content_type, from } }
             }
-            Line::DeleteFile { path } => Self { path, action: Action::Delete },
+            Line::Delete { path } => Self { path, action: Action::Delete },
         }
     }
 }

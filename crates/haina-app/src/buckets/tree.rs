@@ -217,7 +217,7 @@ mod tests {
                 assert!(format!("{prefix}{rest}") < end, "{prefix:?} {rest:?}");
             }
         }
-        assert!(after_all("logs") <= "logt".to_owned());
+        assert!(after_all("logs").as_str() <= "logt");
         assert_eq!(after_all("x\u{d7ff}"), "x\u{e000}");
     }
 

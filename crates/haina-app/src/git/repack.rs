@@ -1,6 +1,7 @@
 //! Making packs ahead, in the background: which object is a delta upon which, the pack, and the proof that it is right.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
@@ -111,11 +112,11 @@ impl Source {
         let mut out: HashMap<Oid, Vec<u8>> =
             found.map_err(Error::from)?.into_iter().map(|(oid, o)| (oid, o.z)).collect();
         for oid in oids {
-            if !out.contains_key(&oid) {
+            if let Entry::Vacant(place) = out.entry(oid) {
                 if oid != EMPTY_TREE {
                     return Err(Error::internal(format!("object {oid} of repository {} is missing", self.repo)).into());
                 }
-                out.insert(oid, haina_git::deflate(b""));
+                place.insert(haina_git::deflate(b""));
             }
         }
         Ok(out)

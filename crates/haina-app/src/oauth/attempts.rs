@@ -13,7 +13,10 @@ const WINDOW_SECONDS: i64 = 15 * 60;
 
 /// Wrong tries of late, by what is guessed and who guesses. In memory: each process counts for itself.
 #[derive(Debug, Default)]
-pub(crate) struct Attempts(Mutex<HashMap<(&'static str, String), (u32, Timestamp)>>);
+pub(crate) struct Attempts(Mutex<HashMap<Key, (u32, Timestamp)>>);
+
+/// What is counted, and of whom.
+type Key = (&'static str, String);
 
 impl Attempts {
     /// Refuses whoever was wrong `max` times of late.

@@ -284,6 +284,7 @@ both! {
         std::fs::create_dir_all(&folder).unwrap();
         let file = folder.join("abcd.pack");
         std::fs::write(&file, b"PACK").unwrap();
+        #[expect(clippy::disallowed_methods, reason = "the time of a file is the machine's")]
         let long_ago = SystemTime::now() - Duration::from_secs(10 * 86_400);
         std::fs::File::options().write(true).open(&file).unwrap().set_modified(long_ago).unwrap();
         let report = hub.app.fsck(false, &|_| {}).await.unwrap();
