@@ -100,15 +100,20 @@ struct ExportGit {
     folder: PathBuf,
 }
 
+/// A repository as people write it: namespace/name, with the plural of its kind before it except for models.
+fn parse_repo(text: &str) -> anyhow::Result<(RepoKind, RepoPath)> {
+    let (kind, path) = match text.split_once('/') {
+        Some((plural, rest)) if rest.contains('/') => {
+            (RepoKind::from_plural(plural).with_context(|| format!("no kind of repository is '{plural}'"))?, rest)
+        }
+        _ => (RepoKind::Model, text),
+    };
+    Ok((kind, path.parse().with_context(|| format!("'{path}' is not namespace/name"))?))
+}
+
 impl ExportGit {
     async fn run(self) -> anyhow::Result<()> {
-        let (kind, path) = match self.repo.split_once('/') {
-            Some((plural, rest)) if rest.contains('/') => {
-                (RepoKind::from_plural(plural).with_context(|| format!("no kind of repository is '{plural}'"))?, rest)
-            }
-            _ => (RepoKind::Model, self.repo.as_str()),
-        };
-        let path: RepoPath = path.parse().with_context(|| format!("'{path}' is not namespace/name"))?;
+        let (kind, path) = parse_repo(&self.repo)?;
         let app = self.store.open_existing().await?;
         let done = app.export_git(kind, &path, &self.folder).await?;
         say(&format!("Wrote {} references and {} objects to {}.", done.refs, done.objects, self.folder.display()));
