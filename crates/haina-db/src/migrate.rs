@@ -29,6 +29,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     3 "0003_lfs";
     4 "0004_oauth";
     5 "0005_identity";
+    6 "0006_publisher";
 };
 
 /// PostgreSQL's advisory lock for migrating ("hainamig").
