@@ -77,7 +77,7 @@ statements! {
         "insert into webhook_delivery (public_id, webhook_id, event_id, replay_of, scope, action, subject, repo_id,
              payload, state, attempts, run_at, created_at)
          select $1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', 0, $10, $10 from webhook w where w.id = $2
-         on conflict (webhook_id, event_id) where replay_of is null do nothing returning id"
+         on conflict (webhook_id, event_id) where replay_of is null do nothing"
     );
     COUNT_WAITING = point(
         "select count(*) from (select 1 from webhook_delivery where webhook_id = $1 and state = 'queued' limit $2) x"
@@ -306,21 +306,30 @@ pub struct NewDelivery<'a> {
     pub created_at: Timestamp,
 }
 
-/// Queues something to send; false if this event is queued for this webhook already.
-pub async fn insert_delivery(s: &mut Session, new: &NewDelivery<'_>) -> Result<bool> {
-    let params = values![
-        new.public_id,
-        new.webhook_id,
-        new.event_id,
-        new.replay_of,
-        new.scope,
-        new.action,
-        new.subject,
-        new.repo_id,
-        new.payload,
-        new.created_at
-    ];
-    Ok(s.opt(&INSERT_DELIVERY, &params).await?.is_some())
+/// Queues things to send, but for those that are queued for their webhook already; how many were queued.
+pub async fn insert_deliveries(s: &mut Session, new: &[NewDelivery<'_>]) -> Result<u64> {
+    let sets: Vec<[Value<'_>; 10]> = new
+        .iter()
+        .map(|d| {
+            values![
+                d.public_id,
+                d.webhook_id,
+                d.event_id,
+                d.replay_of,
+                d.scope,
+                d.action,
+                d.subject,
+                d.repo_id,
+                d.payload,
+                d.created_at
+            ]
+        })
+        .collect();
+    let sets: Vec<&[Value<'_>]> = sets.iter().map(|set| &set[..]).collect();
+    if sets.is_empty() {
+        return Ok(0);
+    }
+    s.exec_each(&INSERT_DELIVERY, &sets).await
 }
 
 /// How many deliveries of a webhook wait, counted up to `limit`.

@@ -81,7 +81,7 @@ impl App {
             payload: &body,
             created_at: self.now(),
         };
-        webhooks::insert_delivery(&mut tx, &new).await?;
+        webhooks::insert_deliveries(&mut tx, &[new]).await?;
         tx.commit().await?;
         self.webhooks().queued.notify_one();
         Ok(public_id)

@@ -18,6 +18,10 @@ pub use log::{DeliveryView, DeliveryWithBody};
 pub use manage::{Domain, Watched, WatchedKind, WebhookChange, WebhookView};
 pub(crate) use outbox::read_ledger;
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use haina_db::webhooks::Webhook;
 use haina_net::{Client, Rules};
 use tokio::sync::Notify;
 
@@ -26,10 +30,30 @@ pub(crate) struct State {
     client: Client,
     /// Something was queued.
     queued: Notify,
+    /// How much was queued for each webhook since what waits for it was last counted.
+    uncounted: Mutex<HashMap<i64, usize>>,
 }
+
+/// What waits for a webhook is counted each time that this much more was queued for it.
+const COUNT_EACH: usize = 1000;
 
 impl State {
     pub(crate) fn new(allowed: Vec<IpNet>) -> Self {
-        Self { client: Client::new(Rules::new(allowed)), queued: Notify::new() }
+        Self { client: Client::new(Rules::new(allowed)), queued: Notify::new(), uncounted: Mutex::default() }
+    }
+
+    /// Of the webhooks for which something is queued (each once for each thing), those whose queue should be looked at.
+    fn to_be_counted<'a>(&self, queued: impl Iterator<Item = &'a Webhook>) -> Vec<&'a Webhook> {
+        let mut uncounted = self.uncounted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut out = Vec::new();
+        for webhook in queued {
+            let count = uncounted.entry(webhook.id).or_default();
+            *count += 1;
+            if *count >= COUNT_EACH {
+                uncounted.remove(&webhook.id);
+                out.push(webhook);
+            }
+        }
+        out
     }
 }

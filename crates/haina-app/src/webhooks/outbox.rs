@@ -107,43 +107,54 @@ impl App {
             return Ok(0);
         }
         let mut matters = Vec::new();
+        // Several events of one repository are told with what it was when they were read.
+        let mut known: HashMap<i64, (Subject, Vec<String>)> = HashMap::new();
         for event in events {
-            if let Some(told) = payload::told(&event.kind)
-                && let Some((subject, targets)) = self.subject(&event).await?
-            {
+            let Some(told) = payload::told(&event.kind) else { continue };
+            let id = event.repo_id.unwrap_or_default();
+            let found = match known.get(&id).filter(|(subject, _)| !subject.is_gone && subject.was.is_none()) {
+                Some(found) if event.kind != "repo.move" => Some(found.clone()),
+                _ => self.subject(&event).await?,
+            };
+            if let Some((subject, targets)) = found {
+                known.insert(id, (subject.clone(), targets.clone()));
                 matters.push(Matter { event, told, subject, targets });
             }
         }
         let queued = self.audience(&matters).await?;
-        let mut tx = self.db().begin().await?;
-        if !webhooks::advance(&mut tx, READER, at, last).await? {
-            // Another process of this hub was quicker.
-            return Ok(read);
-        }
-        let mut behind = HashSet::new();
-        for (matter, webhook, body) in &queued {
-            if behind.contains(&webhook.id) {
-                continue;
-            }
-            let subject = &matter.subject;
-            let new = NewDelivery {
-                public_id: &self.public_id(),
+        let now = self.now();
+        // Whatever takes time is done before the transaction begins: on SQLite it is the only one.
+        let names: Vec<(String, String)> = queued
+            .iter()
+            .map(|(matter, ..)| {
+                let repo = &matter.subject.repo;
+                (self.public_id(), format!("{}{}", repo.kind.url_prefix(), repo.path()))
+            })
+            .collect();
+        let new: Vec<NewDelivery<'_>> = queued
+            .iter()
+            .zip(&names)
+            .map(|((matter, webhook, body), (public_id, subject))| NewDelivery {
+                public_id,
                 webhook_id: webhook.id,
                 event_id: matter.event.id,
                 replay_of: None,
                 scope: matter.told.scope,
                 action: matter.told.action,
-                subject: &format!("{}{}", subject.repo.kind.url_prefix(), subject.repo.path()),
-                repo_id: (!subject.is_gone).then_some(subject.repo.id),
+                subject,
+                repo_id: (!matter.subject.is_gone).then_some(matter.subject.repo.id),
                 payload: body,
-                created_at: self.now(),
-            };
-            webhooks::insert_delivery(&mut tx, &new).await?;
+                created_at: now,
+            })
+            .collect();
+        let mut tx = self.db().begin().await?;
+        if !webhooks::advance(&mut tx, READER, at, last).await? {
+            // Another process of this hub was quicker.
+            return Ok(read);
         }
-        for webhook in queued.iter().map(|(_, webhook, _)| webhook) {
-            if behind.insert(webhook.id)
-                && webhooks::count_waiting(&mut tx, webhook.id, WAITING_MAX + 1).await? > WAITING_MAX
-            {
+        webhooks::insert_deliveries(&mut tx, &new).await?;
+        for webhook in self.webhooks().to_be_counted(queued.iter().map(|(_, webhook, _)| webhook)) {
+            if webhooks::count_waiting(&mut tx, webhook.id, WAITING_MAX + 1).await? > WAITING_MAX {
                 self.give_up_webhook(&mut tx, webhook, "overflow").await?;
             }
         }
