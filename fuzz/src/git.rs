@@ -60,11 +60,19 @@ pub fn pkt(data: &[u8]) {
 }
 
 fn limits() -> PackLimits {
-    PackLimits { objects: 500, bytes: 1 << 20, blob_bytes: 20_000, inflation: (50, 1 << 20), depth: 40, memory: 200_000 }
+    PackLimits {
+        objects: 500,
+        bytes: 1 << 20,
+        blob_bytes: 20_000,
+        inflation: (50, 1 << 20),
+        depth: 40,
+        memory: 200_000,
+    }
 }
 
 /// What a repository is said to have.
-const BASE: &[u8] = b"a base that the repository has, long enough to be copied from: 0123456789abcdefghijklmnopqrstuvwxyz";
+const BASE: &[u8] =
+    b"a base that the repository has, long enough to be copied from: 0123456789abcdefghijklmnopqrstuvwxyz";
 
 struct Here<'a> {
     pack: &'a [u8],
@@ -232,7 +240,8 @@ pub fn some_packets() -> Vec<Vec<u8>> {
             b"0000PACK".to_vec(),
         ]
         .concat(),
-        [line(&format!("shallow {a}")), line(&format!("{a} {b} refs/tags/v\0report-status")), b"0000".to_vec()].concat(),
+        [line(&format!("shallow {a}")), line(&format!("{a} {b} refs/tags/v\0report-status")), b"0000".to_vec()]
+            .concat(),
         [
             line("command=fetch\n"),
             line("agent=git/2"),
@@ -303,10 +312,13 @@ pub fn some_objects() -> Vec<Vec<u8>> {
     let who = "A U Thor <a@example.org> 1600000000 +0200";
     let sha = "4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393";
     let texts = [
-        format!("tree {a}\nparent {b}\nauthor {who}\ncommitter {who}\nencoding x\ngpgsig -----\n more\n\nTitle\n\nBody\n"),
+        format!(
+            "tree {a}\nparent {b}\nauthor {who}\ncommitter {who}\nencoding x\ngpgsig -----\n more\n\nTitle\n\nBody\n"
+        ),
         format!("object {a}\ntype commit\ntag v1\ntagger {who}\n\nmessage\n"),
         format!("version https://git-lfs.github.com/spec/v1\noid sha256:{sha}\nsize 12345\n"),
-        "[submodule \"a\"]\n\tpath = a ; c\n\turl = \"https://example.org/\\\"a\\\".git\" # x\n\tupdate = rebase\n".to_owned(),
+        "[submodule \"a\"]\n\tpath = a ; c\n\turl = \"https://example.org/\\\"a\\\".git\" # x\n\tupdate = rebase\n"
+            .to_owned(),
         format!("# v3 git bundle\n@object-format=sha1\n-{a} x\n{b} refs/heads/main\n\nPACK"),
         "blob 5\0hello".to_owned(),
     ];

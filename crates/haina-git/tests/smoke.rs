@@ -1,7 +1,11 @@
 //! A short fuzz run that needs no tools: seeded mutations of small examples through every parser of git's formats. None
 //! may panic, and what is accepted must hold together. The same properties as `fuzz/`, with the same functions.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test says how much it did, and stops when it cannot go on")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test says how much it did, and stops when it cannot go on"
+)]
 
 #[path = "../../../fuzz/src/git.rs"]
 mod git;

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 use haina_app::oauth::{NewApp, NewPublisher};
 use haina_app::people::{NewOrg, NewUser, Signup};
-use haina_types::{OrgRole, Slug, TokenRole};
+use haina_types::{OrgRole, RepoKind, Slug, TokenRole};
 
 use crate::limits::Limits;
 use crate::provider::Providers;
@@ -362,7 +362,8 @@ impl Admin {
                 say("Removed.");
             }
             What::Publisher { repo, user, issuer, subject, store } => {
-                let (kind, path) = crate::parse_repo(&repo)?;
+                let (kind, path) = crate::git::parse_repo(&repo)?;
+                let kind = kind.unwrap_or(RepoKind::Model);
                 let app = store.open_existing().await?;
                 app.add_publisher(NewPublisher { user, kind, path, issuer, subject }).await?;
                 say(&format!("Jobs may now publish to {repo}."));
