@@ -61,6 +61,7 @@ pub fn pkt(data: &[u8]) {
 
 fn limits() -> PackLimits {
     PackLimits {
+        end: haina_git::wire::PackEnd::Input,
         objects: 500,
         bytes: 1 << 20,
         blob_bytes: 20_000,
@@ -88,7 +89,7 @@ impl Unpack for Here<'_> {
         let known = object_id(ObjectKind::Blob, BASE).map_err(io::Error::other)?;
         Ok((*oid == known).then(|| (ObjectKind::Blob, BASE.to_vec())))
     }
-    fn take(&mut self, kind: ObjectKind, oid: Oid, raw: &[u8]) -> Result<(), PackError> {
+    fn take(&mut self, _at: u64, kind: ObjectKind, oid: Oid, raw: &[u8]) -> Result<(), PackError> {
         assert_eq!(object_id(kind, raw)?, oid);
         self.made += 1;
         assert!(self.made <= self.entries, "more was made than there are entries");
