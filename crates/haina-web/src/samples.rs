@@ -258,8 +258,9 @@ fn catalogues_hold_no_dead_words() {
     let mut sources = String::new();
     for folder in ["src", "templates"] {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-        for file in std::fs::read_dir(folder).unwrap() {
-            sources += &std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        for file in files.filter(|file| file.is_file()) {
+            sources += &std::fs::read_to_string(file).unwrap();
         }
     }
     for key in keys(Locale::En).keys() {
