@@ -240,6 +240,9 @@ def test_scopes_are_a_ceiling(hub, alice):
     hub.commit("alice/ceiling", reader["access_token"], wire.file("x", "x")).expect(403)
     writer = with_scope("write-repos")
     hub.commit("alice/ceiling", writer["access_token"], wire.file("x", "x")).expect(200)
+    collection = {"title": "of an application", "namespace": "alice"}
+    hub.post("/api/collections", reader["access_token"], json=collection).expect(403)
+    hub.post("/api/collections", writer["access_token"], json=collection).expect(200)
     gone = {"name": "ceiling", "organization": "alice"}
     hub.request("DELETE", "/api/repos/delete", writer["access_token"], json=gone).expect(403)
     manager = with_scope("manage-repos")

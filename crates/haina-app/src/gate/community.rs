@@ -5,7 +5,7 @@ use std::sync::Arc;
 use haina_db::collections::{self, Collection};
 use haina_db::people::{self, Namespace, User};
 use haina_db::repos::{self, Repo};
-use haina_types::{Action, Code, Error, OrgRole, Result, Slug, TokenRole};
+use haina_types::{Action, Code, Error, OrgRole, Result, Slug, TokenRole, TokenScope};
 
 use super::{Caller, ReadAccess, repo_not_found};
 use crate::App;
@@ -94,7 +94,8 @@ impl Caller {
             Some(TokenRole::Read) => Some(Action::Read),
             Some(TokenRole::FineGrained(scopes)) => {
                 let fold = namespace.name.fold();
-                scopes.iter().filter(|s| s.entity.eq_ignore_ascii_case(&fold)).map(|s| s.action).max()
+                let covers = |s: &&TokenScope| s.is_everything() || s.entity.eq_ignore_ascii_case(&fold);
+                scopes.iter().filter(covers).map(|s| s.action).max()
             }
         }
     }

@@ -108,7 +108,7 @@ impl crate::Caller {
     /// The person at a browser. A token cannot agree to more tokens.
     pub(crate) fn require_person(&self) -> Result<&haina_db::people::User> {
         let user = self.require_user()?;
-        if self.token_info().is_some() {
+        if self.token_info().is_some() || !self.token_may_manage_account() {
             return Err(Error::new(Code::Forbidden, "Only a person who signed in with a browser can do this."));
         }
         Ok(user)
