@@ -132,7 +132,7 @@ pub fn blobs() -> Vec<Vec<u8>> {
 
 /// Seeds of [`tokens`].
 pub fn signed_texts() -> Vec<Vec<u8>> {
-    let token = AccessToken { repo_id: 1, user_id: Some(2), domain: 3, write: true, expires: 4 };
+    let token = AccessToken { repo_id: 1, user_id: Some(2), domain: 3, write: true, proposed: false, expires: 4 };
     let grant = FetchGrant { xorb: XetHash([1; 32]), layout: 0, generation: 2, bytes: 3..4, expires: 5 };
     let key = ObjectKey::xorb(&XetHash([0xcd; 32]), 7);
     [signer().token(&token), signer().grant(&grant), key.to_string()].map(String::into_bytes).to_vec()

@@ -30,7 +30,9 @@ import hub as hubs  # noqa: E402
 def hub(request, tmp_path_factory):
     """A provisioned hub. Afterwards it ends when asked to, its log has no error, and fsck finds nothing."""
     folder = tmp_path_factory.mktemp(request.module.__name__)
-    hub = hubs.Hub(folder / "data").start()
+    # A module that is about SSH says so.
+    ssh_port = hubs.free_port() if getattr(request.module, "SSH", False) else 0
+    hub = hubs.Hub(folder / "data", ssh_port=ssh_port).start()
     try:
         hub.provision()
         yield hub

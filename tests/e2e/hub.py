@@ -62,6 +62,8 @@ class Hub:
     preexec: object = None
     tokens: dict = field(default_factory=dict)
     process: subprocess.Popen | None = None
+    ssh_port: int = 0
+    """Where it serves SSH; nowhere if this is 0."""
 
     def __post_init__(self):
         self.port = self.port or free_port()
@@ -76,6 +78,8 @@ class Hub:
 
     def start(self) -> "Hub":
         command = [binary(), "serve", "--data", str(self.data), "--listen", f"127.0.0.1:{self.port}", "--url", self.url]
+        if self.ssh_port:
+            command += ["--ssh-listen", f"127.0.0.1:{self.ssh_port}"]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self.environment(),
@@ -128,15 +132,15 @@ class Hub:
 
     # ---- its commands
 
-    def run(self, *args: str, check: bool = True) -> subprocess.CompletedProcess:
+    def run(self, *args: str, check: bool = True, data: str = "") -> subprocess.CompletedProcess:
         command = [binary(), *args, "--data", str(self.data)]
-        done = subprocess.run(command, capture_output=True, text=True, env=self.environment(), timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, env=self.environment(), timeout=120, input=data)
         if check and done.returncode != 0:
             raise RuntimeError(f"{' '.join(args)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done
 
-    def admin(self, *args: str) -> str:
-        return self.run("admin", *args).stdout.strip()
+    def admin(self, *args: str, data: str = "") -> str:
+        return self.run("admin", *args, data=data).stdout.strip()
 
     def fsck(self, *args: str) -> subprocess.CompletedProcess:
         return self.run("fsck", *args, check=False)

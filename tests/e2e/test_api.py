@@ -8,7 +8,7 @@ import uuid
 import pytest
 import wire
 from clients import sha256
-from wire import deleted_file, deleted_folder, file, lfs_file
+from wire import deleted_file, deleted_folder, file, lfs_file, quote
 
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 HEX40 = re.compile(r"[0-9a-f]{40}")
@@ -673,7 +673,52 @@ def test_list_extras(hub, shelf):
     assert set(hub.get("/api/models?author=lister&expand=likes&limit=1").json()[0]) == {"_id", "id", "likes"}
 
 
-@pytest.mark.parametrize("query", ["limit=x", "limit=-1", "limit=0", "sort=nonsense", "cursor=rubbish", "expand=nonsense", "limit=99999999999999999999",
+def test_list_by_words(hub):
+    """Chinese words of two characters, English stems, unfinished words; what is private stays so."""
+    hub.add_user("writer")
+    names = {"zh": "# 通用语言模型库\n\n用于检索。", "en": "---\ntags: [folk-songs]\n---\n# A corpus of translated studies\n", "secret": "# 秘密的模型\n"}
+    for name, card in names.items():
+        hub.create(f"writer/words-{name}", "writer", private=name == "secret").expect(200)
+        hub.commit(f"writer/words-{name}", "writer", file("README.md", card)).expect(200)
+
+    def found(query, as_whom=None):
+        return {i.removeprefix("writer/words-") for i in ids(hub.get(f"/api/models?author=writer&{query}", as_whom))}
+
+    for query in ("模型", "语言", "检索", "语言模型", "模", "通用 检索"):
+        assert found("q=" + quote(query)) == {"zh"}, query
+        assert found("search=" + quote(query)) == {"zh"}, query
+    assert found("q=" + quote("模型"), "writer") == {"zh", "secret"}
+    assert found("q=" + quote("型模")) == set() and found("q=" + quote("模型 corpus")) == set()
+    for query in ("study", "translating study", "corpora corpus", "folk", "corp", "TRANSLATION studies"):
+        assert found("q=" + quote(query)) == ({"en"} if query != "corpora corpus" else set()), query
+    assert found("q=" + quote("corp ")) == set(), "a finished word is the whole word"
+    # Parts of names too; and `search` alone never looks into cards.
+    assert found("q=ords-e") == {"en"} and found("search=corpus") == set() and found("search=words-z") == {"zh"}
+    hub.commit("writer/words-en", "writer", file("README.md", "# Nothing of it\n")).expect(200)
+    assert found("q=study") == set() and found("q=nothing") == {"en"}
+    page = hub.get("/models?search=" + quote("模型")).expect(200).text
+    assert "words-zh" in page and "words-secret" not in page
+
+
+def test_list_by_size(hub, api):
+    header = b'{"w":{"dtype":"F32","shape":[1000,2],"data_offsets":[0,8000]}}'
+    weights = len(header).to_bytes(8, "little") + header + bytes(8000)
+    for name in ("small", "none"):
+        hub.create(f"alice/size-{name}", "alice").expect(200)
+    api.upload_file(path_or_fileobj=weights, path_in_repo="model.safetensors", repo_id="alice/size-small")
+
+    def found(query):
+        return ids(hub.get(f"/api/models?search=alice/size-&{query}"))
+
+    assert found("num_parameters=min:2K") == found("num_parameters=min:1.5k,max:0.002M") == found("num_parameters=max:2000") == ["alice/size-small"]
+    assert found("num_parameters=min:2001") == found("num_parameters=max:1999") == []
+    for wrong in ("2K", "min", "min:x", "min:-1", "most:1", "min:1e99", "min:NaN"):
+        hub.get(f"/api/models?num_parameters={wrong}").expect(400)
+    assert found("gated=true") == [] and len(found("gated=false")) == 2
+    assert found("inference=warm") == [] and found("apps=ollama") == [] and found("apps=unheard-of") == []
+
+
+@pytest.mark.parametrize("query", ["q=%00", "q=%22%20OR%20%22", "q=" + "x" * 5000, "q=" + "a%20" * 120, "q=*", "q=NEAR(a%20b)", "q=%27%3B--", "limit=x", "limit=-1", "limit=0", "sort=nonsense", "cursor=rubbish", "expand=nonsense", "limit=99999999999999999999",
                                    "search=%00", "search=" + "x" * 5000, "filter=%27%22%3B--", "search=%25", "author=%27%20or%201%3D1--"])
 def test_list_takes_no_harm(hub, shelf, query):
     answer = hub.get(f"/api/models?{query}")

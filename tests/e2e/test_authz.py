@@ -1,7 +1,9 @@
-"""Who may do what: every route, on a public and a private repository of an organization, for every kind of caller.
+"""Who may do what: every route, on a public, a private, a gated and a disabled repository of an organization, for every kind of
+caller.
 
 The rule that all of it follows: a wrong credential is 401; what one may not know exists is 404 (401 for nobody); what
-one may know but not do is 403.
+one may know but not do is 403. Of a gated repository everyone sees what there is, and only those who have a part in it or were
+accepted read it. Of one that was taken down everyone sees that it was.
 """
 
 import base64
@@ -18,38 +20,49 @@ import xet
 
 OK = "ok"
 OWNER, READER, CONTRIBUTOR, WRITER, OUTSIDER = "bob", "rita", "connie", "will", "oscar"
-CALLERS = ["nobody", "bad", "revoked", "expired", "disabled", "outsider", "reader", "contributor", "writer", "owner", "owner-reads",
+GUEST, WAITING, REFUSED = "greta", "wanda", "rupert"
+CALLERS = ["nobody", "bad", "revoked", "expired", "disabled", "outsider", "guest", "guest-scoped", "waiting", "refused", "reader", "contributor", "writer", "owner", "owner-reads",
            "scoped", "scoped-read", "scoped-elsewhere", "admin"]
 WRONG = {"bad", "revoked", "expired", "disabled"}
 # The strongest thing each may do to acme/public and acme/private that the owner made.
-KNOWN = {"reader": "content", "contributor": "content", "writer": "write", "owner": "admin", "owner-reads": "content", "scoped": "write",
+KNOWN = {"reader": "talk", "contributor": "talk", "writer": "write", "owner": "admin", "owner-reads": "content", "scoped": "write",
          "scoped-read": "content", "admin": "admin"}
-LEVELS = ["content", "write", "admin"]
+# Who may read and has a token that writes takes part: in discussions, and with pull requests.
+LEVELS = ["read", "list", "content", "talk", "write", "admin"]
+REPOS = ["acme/public", "acme/private", "acme/gated", "acme/down"]
 GIT_FETCH = {"Content-Type": "application/x-git-upload-pack-request", "Git-Protocol": "version=2"}
 GIT_PUSH = {"Content-Type": "application/x-git-receive-pack-request"}
 
 
-def expected(caller: str, need: str, private: bool):
-    """The answer that the rule gives: OK or (status, X-Error-Code)."""
+def expected(caller: str, need: str, sort: str):
+    """The answer that the rule gives: OK or (status, X-Error-Code). `sort` is public, private, gated or down."""
     if caller in WRONG:
         return 401, None
     have = KNOWN.get(caller)
-    if have is None and private:
+    if have is None and sort == "private":
         return (401 if caller == "nobody" else 404), "RepoNotFound"
-    have = have or "content"
+    have = have or ("list" if sort == "gated" and caller != "guest" else "talk" if caller in ("outsider", "guest") else "content")
+    if sort == "down":
+        if need == "read" or (need == "admin" and have == "admin"):
+            return OK
+        if LEVELS.index(need) <= LEVELS.index(have):
+            return 403, None
     if LEVELS.index(have) >= LEVELS.index(need):
         return OK
+    if need == "content":
+        return (401 if caller == "nobody" else 403), "GatedRepo"
     return (401 if caller == "nobody" else 403), None
 
 
 @pytest.fixture(scope="module")
 def people(hub):
     """Tokens by caller. What the command line cannot arrange (ends and scopes of tokens) is written into the database."""
-    for user in (READER, CONTRIBUTOR, WRITER, OUTSIDER, "gone"):
+    for user in (READER, CONTRIBUTOR, WRITER, OUTSIDER, GUEST, WAITING, REFUSED, "gone"):
         hub.add_user(user)
     tokens = {"nobody": None, "bad": "hf_" + "Z" * 37, "outsider": hub.tokens[OUTSIDER], "reader": hub.tokens[READER],
               "contributor": hub.tokens[CONTRIBUTOR], "writer": hub.tokens[WRITER], "owner": hub.tokens[OWNER], "disabled": hub.tokens["gone"],
-              "owner-reads": hub.add_token(OWNER, "read"), "admin": hub.tokens["root"]}
+              "owner-reads": hub.add_token(OWNER, "read"), "admin": hub.tokens["root"], "guest": hub.tokens[GUEST], "waiting": hub.tokens[WAITING], "refused": hub.tokens[REFUSED],
+              "guest-scoped": hub.add_token(GUEST, "write")}
     for name in ("revoked", "expired", "scoped", "scoped-read", "scoped-elsewhere"):
         tokens[name] = hub.add_token(OWNER, "write")
     for user, role in ((READER, "read"), (CONTRIBUTOR, "contributor"), (WRITER, "write")):
@@ -70,8 +83,10 @@ def people(hub):
 
         change("revoked", revoked_at=now - 1000)
         change("expired", expires_at=now - 1000)
-        change("scoped", **scope("write", "acme/public", "acme/private"))
+        change("scoped", **scope("write", *REPOS))
         change("scoped-read", **scope("read", "acme"))
+        # Let in as a person, by a token that does not reach there.
+        change("guest-scoped", **scope("write", GUEST, "acme/other"))
         change("scoped-elsewhere", **scope("write", "bob", "acme/other"))
         db.execute("update account set disabled_at = ? where user_id = ?", (now, ids["gone"]))
     return tokens
@@ -79,16 +94,25 @@ def people(hub):
 
 @pytest.fixture(scope="module")
 def place(hub, people):
-    """acme/public and acme/private, each with a text, weights in the store, and what the routes need to name them."""
+    """A repository of each sort, with a text, weights in the store, and what the routes need to name them."""
     from huggingface_hub import HfApi
 
     api = HfApi(endpoint=hub.url, token=hub.tokens[OWNER])
     weights = bytes(range(256)) * 300
-    for name in ("public", "private", "other"):
-        hub.create(f"acme/{name}", OWNER, visibility="public" if name == "public" else "private").expect(200)
+    shards = b'{"metadata": {}, "weight_map": {}}'
+    for name in ("public", "private", "gated", "down", "other"):
+        hub.create(f"acme/{name}", OWNER, visibility="private" if name in ("private", "other") else "public").expect(200)
+        hub.commit(f"acme/{name}", OWNER, wire.file("model.safetensors.index.json", shards)).expect(200)
         hub.commit(f"acme/{name}", OWNER, wire.file("a.txt", "a"), wire.file("d/b.txt", "b")).expect(200)
         api.upload_file(path_or_fileobj=weights, path_in_repo="w.bin", repo_id=f"acme/{name}")
-    return {"oid": hashlib.sha256(weights).hexdigest(), "size": len(weights)}
+    hub.request("PUT", "/api/models/acme/gated/settings", OWNER, json={"gated": "manual"}).expect(200)
+    for user in (GUEST, WAITING, REFUSED):
+        hub.post("/acme/gated/ask-access", user, json={}).expect(200)
+    for user, status in ((GUEST, "accepted"), (REFUSED, "rejected")):
+        hub.post("/api/models/acme/gated/user-access-request/handle", OWNER, json={"user": user, "status": status}).expect(200)
+    with closing(sqlite3.connect(hub.data / "hub.db", timeout=30)) as db, db:
+        db.execute("update repo set disabled_reason = 'a test' where fold = 'down'")
+    return {"oid": hashlib.sha256(weights).hexdigest(), "size": len(weights), "shards": shards}
 
 
 numbers = itertools.count()
@@ -107,30 +131,73 @@ def operations(hub, place, repo):
     lfs = {"Content-Type": "application/vnd.git-lfs+json"}
     sample = base64.b64encode(b"x").decode()
 
-    def batch(operation):
-        return {"json": {"operation": operation, "transfers": ["basic"], "objects": [{"oid": place["oid"], "size": place["size"]}]}, "headers": lfs}
+    def batch(operation, **more):
+        body = {"operation": operation, "transfers": ["basic"], "objects": [{"oid": place["oid"], "size": place["size"]}]}
+        return {"json": body | more, "headers": lfs}
 
     def commit():
         lines = [{"key": "header", "value": {"summary": "x"}}, wire.file(f"n{next(numbers)}.txt", "x")]
         return {"body": wire.ndjson(lines), "headers": {"Content-Type": "application/x-ndjson"}}
 
+    def thread(pull=False):
+        """The number of a discussion or draft of the owner's, and the id of its first comment."""
+        base = f"/api/models/{repo}/discussions"
+        made = hub.post(base, OWNER, json={"title": "Words", "description": "first", "pullRequest": pull})
+        if made.status != 200:
+            return 1, "0" * 24
+        num = made.json()["num"]
+        if pull:
+            hub.post(f"{base}/{num}/status", OWNER, json={"status": "open"}).expect(200)
+        return num, hub.get(f"{base}/{num}", OWNER).json()["events"][0]["id"]
+
+    (num, event), (pull, _), (other, _) = thread(), thread(True), thread(True)
+    d, files = "/api/models/{}/discussions", {"json": {"files": [{"path": "x", "size": 1, "sample": sample}]}}
+    talk = [
+        ("content", "GET", d, dict),
+        ("content", "GET", f"{d}/{num}", dict),
+        ("content", "GET", f"{d}/{pull}?diff=1", dict),
+        ("talk", "POST", d, lambda: {"json": {"title": "Mine", "description": "x"}}),
+        ("talk", "POST", d, lambda: {"json": {"title": "Mine", "description": "x", "pullRequest": True}}),
+        ("talk", "POST", f"{d}/{num}/comment", lambda: {"json": {"comment": "x"}}),
+        # What is somebody else's, only who may write changes.
+        ("write", "POST", f"{d}/{num}/title", lambda: {"json": {"title": f"Other {made}"}}),
+        ("write", "POST", f"{d}/{num}/status", lambda: {"json": {"status": "closed"}}),
+        ("write", "POST", f"{d}/{num}/comment/{event}/edit", lambda: {"json": {"content": "y"}}),
+        ("write", "POST", f"{d}/{num}/comment/{event}/hide", dict),
+        ("write", "POST", f"{d}/{pull}/merge", dict),
+        ("talk", "POST", "/api/models/{}/commit/main?create_pr=1", commit),
+        ("talk", "POST", "/api/models/{}/preupload/main?create_pr=1", lambda: files),
+        ("talk", "GET", "/api/models/{}/xet-write-token/None?create_pr=1", dict),
+        ("write", "POST", f"/api/models/{{}}/commit/refs%2Fpr%2F{other}", commit),
+        ("write", "POST", f"/api/models/{{}}/preupload/refs%2Fpr%2F{other}", lambda: files),
+        ("write", "GET", f"/api/models/{{}}/xet-write-token/refs%2Fpr%2F{other}", dict),
+    ]
+
     lfs_doors = [
         ("content", "POST", "/{}.git/info/lfs/objects/batch", lambda: batch("download")),
-        ("write", "POST", "/{}.git/info/lfs/objects/batch", lambda: batch("upload")),
+        ("talk", "POST", "/{}.git/info/lfs/objects/batch", lambda: batch("upload")),
+        ("write", "POST", "/{}.git/info/lfs/objects/batch", lambda: batch("upload", ref={"name": "refs/heads/main"})),
+        ("write", "POST", "/{}.git/info/lfs/objects/batch", lambda: batch("upload", ref={"name": f"refs/pr/{other}"})),
         ("content", "GET", "/{}.git/info/lfs/locks", dict),
-        ("write", "POST", "/{}.git/info/lfs/locks/verify", lambda: {"json": {}}),
+        ("talk", "POST", "/{}.git/info/lfs/locks/verify", lambda: {"json": {}}),
     ]
-    return (lfs_doors if hub.offers_lfs() else []) + [
-        ("content", "GET", "/api/models/{}", dict),
-        ("content", "GET", "/api/models/{}?expand=sha", dict),
-        ("content", "GET", "/api/models/{}/revision/main", dict),
-        ("content", "GET", "/api/models/{}/tree/main", dict),
-        ("content", "GET", "/api/models/{}/tree/main/d", dict),
-        ("content", "GET", "/api/models/{}/tree/main?recursive=true&expand=true", dict),
-        ("content", "POST", "/api/models/{}/paths-info/main", lambda: {"json": {"paths": ["a.txt"]}}),
-        ("content", "GET", "/api/models/{}/commits/main", dict),
-        ("content", "GET", "/api/models/{}/refs", dict),
-        ("content", "GET", "/api/models/{}/likers", dict),
+    return talk + (lfs_doors if hub.offers_lfs() else []) + [
+        ("read", "GET", "/api/models/{}", dict),
+        ("read", "GET", "/api/models/{}?expand=sha", dict),
+        ("list", "GET", "/api/models/{}/revision/main", dict),
+        ("list", "GET", "/api/models/{}/tree/main", dict),
+        ("list", "GET", "/api/models/{}/tree/main/d", dict),
+        ("list", "GET", "/api/models/{}/tree/main?recursive=true&expand=true", dict),
+        ("list", "POST", "/api/models/{}/paths-info/main", lambda: {"json": {"paths": ["a.txt"]}}),
+        ("list", "GET", "/api/models/{}/commits/main", dict),
+        ("list", "GET", "/api/models/{}/refs", dict),
+        ("read", "GET", "/api/models/{}/likers", dict),
+        ("content", "GET", "/api/models/{}/auth-check", dict),
+        ("write", "GET", "/api/models/{}/auth-check/write", dict),
+        ("content", "GET", "/api/models/{}/safetensors-metadata/model.safetensors.index.json", dict),
+        ("write", "GET", "/api/models/{}/lfs-files", dict),
+        ("admin", "POST", "/api/models/{}/lfs-files/batch", lambda: {"json": {"deletions": {"sha": ["0" * 64], "rewriteHistory": True}}}),
+        ("admin", "PUT", "/api/models/{}/settings", lambda: {"json": {}}),
         ("content", "GET", "/{}/resolve/main/a.txt", dict),
         ("content", "HEAD", "/{}/resolve/main/a.txt", dict),
         ("content", "GET", "/{}/resolve/main/w.bin", dict),
@@ -142,10 +209,11 @@ def operations(hub, place, repo):
         ("write", "POST", "/api/models/{}/commit/main", commit),
         ("content", "GET", "/{}.git/info/refs?service=git-upload-pack", dict),
         ("content", "POST", "/{}.git/git-upload-pack", lambda: {"body": b"0014command=ls-refs\n0000", "headers": GIT_FETCH}),
-        ("write", "GET", "/{}.git/info/refs?service=git-receive-pack", dict),
-        ("write", "POST", "/{}.git/git-receive-pack", lambda: {"body": b"0000", "headers": GIT_PUSH}),
+        ("talk", "GET", "/{}.git/info/refs?service=git-receive-pack", dict),
+        ("talk", "POST", "/{}.git/git-receive-pack", lambda: {"body": b"0000", "headers": GIT_PUSH}),
         ("write", "POST", f"/api/models/{{}}/branch/{made}", lambda: {"json": {"startingPoint": "main"}}),
         ("write", "POST", "/api/models/{}/tag/main", lambda: {"json": {"tag": made}}),
+        ("write", "POST", "/api/models/{}/super-squash/main", lambda: {"json": {"message": "one"}}),
         ("write", "DELETE", f"/api/models/{{}}/branch/{made}b", lambda: doomed("branch")),
         ("write", "DELETE", f"/api/models/{{}}/tag/{made}t", lambda: doomed("tag")),
     ]
@@ -164,12 +232,12 @@ def judge(answer: wire.Response, want, what: str, lfs: bool = False) -> list[str
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-@pytest.mark.parametrize("repo", ["acme/public", "acme/private"])
+@pytest.mark.parametrize("repo", REPOS)
 def test_repositories(hub, people, place, caller, repo):
     found = []
     for need, method, path, request in operations(hub, place, repo):
         answer = hub.request(method, path.format(repo), people[caller], **request())
-        want = expected(caller, need, repo.endswith("private"))
+        want = expected(caller, need, repo.removeprefix("acme/"))
         found += judge(answer, want, f"{method} {path.format(repo)}", "info/lfs" in path)
         if caller in WRONG and answer.header("X-Error-Message") != "Invalid credentials in Authorization header":
             found.append(f"{method} {path.format(repo)}: not the text that clients look for: {answer}")
@@ -179,7 +247,7 @@ def test_repositories(hub, people, place, caller, repo):
 @pytest.mark.parametrize("caller", CALLERS)
 def test_what_one_may_not_know_looks_like_nothing(hub, people, place, caller):
     """A private repository and one that never was answer alike, in all but the name."""
-    if expected(caller, "content", True) is OK:
+    if expected(caller, "content", "private") is OK:
         return
     found = []
     for _, method, path, request in operations(hub, place, "acme/private"):
@@ -238,9 +306,9 @@ def test_deleting(hub, people, place, caller, visibility):
     name = f"doomed-{visibility}-{caller}"
     hub.create(f"acme/{name}", OWNER, visibility=visibility).expect(200)
     answer = hub.request("DELETE", "/api/repos/delete", people[caller], json={"name": name, "organization": "acme"})
-    want = expected(caller, "admin", visibility == "private")
+    want = expected(caller, "admin", visibility)
     if caller == "scoped":  # its scopes name other repositories
-        want = expected("scoped-elsewhere", "admin", visibility == "private")
+        want = expected("scoped-elsewhere", "admin", visibility)
     if caller == "nobody":  # is asked to sign in before anything is looked up
         want = (401, None)
     assert not (found := judge(answer, want, f"{caller}: delete {name}")), found
@@ -248,16 +316,117 @@ def test_deleting(hub, people, place, caller, visibility):
 
 
 @pytest.mark.parametrize("caller", CALLERS)
+def test_uploads(hub, people, caller):
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(100)
+    answer = hub.post("/uploads", people[caller], body=picture, headers={"Content-Type": "image/png"})
+    if caller in WRONG or caller == "nobody":
+        answer.expect(401)
+    elif caller in ("owner-reads", "scoped-read"):
+        answer.expect(403)
+    else:
+        # Whoever knows the address may see it.
+        assert wire.get(answer.expect(200).text).expect(200).body == picture
+
+
+@pytest.mark.parametrize("caller", CALLERS)
 def test_whoami(hub, people, caller):
-    answer = hub.get("/api/whoami-v2", people[caller])
+    for method, path in (("GET", "/api/whoami-v2"), ("GET", "/oauth/userinfo"), ("POST", "/oauth/userinfo")):
+        hub.request(method, path, people[caller]).expect(401 if caller in WRONG or caller == "nobody" else 200)
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_own_repositories(hub, people, place, caller):
+    answer = hub.get("/api/settings/repositories", people[caller])
     answer.expect(401 if caller in WRONG or caller == "nobody" else 200)
+    answer = hub.get("/api/organizations/acme/settings/repositories", people[caller])
+    member = caller in KNOWN or caller == "scoped-elsewhere"
+    answer.expect(401 if caller in WRONG or caller == "nobody" else 200 if member else 403)
+    if member:  # a fine-grained token sees in lists what everyone sees
+        sees = {r["id"] for r in answer.json()}
+        assert ("acme/private" in sees) == (not caller.startswith("scoped")), f"{caller}: {sees}"
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_access_requests(hub, people, place, caller):
+    """Who sees and decides requests, and who may ask."""
+    base = "/api/models/acme/gated/user-access-request"
+    want = expected(caller, "write", "gated")
+    # Nobody of that name: whoever may decide is told so.
+    for method, path, request, done in (("GET", f"{base}/pending", {}, 200), ("GET", "/acme/gated/user-access-report", {}, 200),
+                                        ("POST", f"{base}/handle", {"json": {"user": "no-such", "status": "accepted"}}, 404),
+                                        ("POST", f"{base}/grant", {"json": {"user": "no-such"}}, 404)):
+        answer = hub.request(method, path, people[caller], **request)
+        assert answer.status == (done if want is OK else want[0]), f"{caller}: {method} {path}: {answer}"
+    # Whoever has a part in it need not ask; whoever asked may not again; a token for other things asks for nothing.
+    answer = hub.post("/acme/gated/ask-access", people[caller], json={})
+    asks = {"nobody": 401, "outsider": 200, "guest": 409, "waiting": 409, "refused": 409, "owner-reads": 403}
+    if caller in WRONG:
+        answer.expect(401)
+    elif "scoped" in caller:
+        answer.expect(403)
+    else:
+        answer.expect(asks.get(caller, 400))
+    if caller == "outsider":
+        hub.get("/acme/gated/resolve/main/a.txt", people[caller]).expect(403)
+        hub.post(f"{base}/cancel", people[caller], json={}).expect(200)
+        hub.post(f"{base}/cancel", people[caller], json={}).expect(404)
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("sort", ["public", "private", "gated", "down"])
+def test_copying_out(hub, people, place, caller, sort):
+    """What may be read may be copied to where one may write, and nothing else."""
+    files = [{"xetHash": "0" * 64, "sha256": place["oid"], "filename": "w.bin"}]
+    target = {"type": "model", "name": "acme/other"}
+    answer = hub.post(f"/api/models/acme/{sort}/lfs-files/duplicate", people[caller], json={"target": target, "files": files})
+    want = expected(caller, "content", sort)
+    if want is OK:
+        to = expected(caller if caller != "scoped" else "scoped-read", "write", "private")
+        if caller in ("scoped-elsewhere",):
+            to = OK
+        if caller in ("scoped",):  # its scopes do not name the target
+            to = (404, "RepoNotFound")
+        if to is OK:
+            assert answer.expect(200).json()["failed"][0]["sha256"] == place["oid"]  # another Xet hash than it has
+            return
+        want = to
+    assert not (found := judge(answer, want, f"{caller}: copy from {sort}")), found
+
+
+def test_copying_a_repository(hub, people, place):
+    for caller, sort, status in (("nobody", "public", 401), ("outsider", "private", 404), ("outsider", "gated", 403), ("guest", "gated", 403),
+                                 ("guest-scoped", "gated", 403), ("reader", "gated", 403), ("owner-reads", "gated", 403), ("admin", "down", 403)):
+        answer = hub.post(f"/api/models/acme/{sort}/duplicate", people[caller], json={"repository": f"acme/copy-by-{caller}"})
+        assert answer.status == status, f"{caller}: {sort}: {answer}"
+    made = hub.post("/api/models/acme/gated/duplicate", people["guest"], json={"repository": f"{GUEST}/copy"}).expect(200).json()
+    assert hub.get(f"/api/models/{GUEST}/copy", GUEST).json()["private"] is True, made
+    hub.get(f"/api/models/{GUEST}/copy").expect(401)
+
+
+def test_moving(hub, people, place):
+    hub.create("acme/wanders", OWNER).expect(200)
+    body = {"fromRepo": "acme/wanders", "toRepo": "acme/wandered", "type": "model"}
+    for caller in CALLERS:
+        if caller in ("owner", "admin"):
+            continue
+        answer = hub.post("/api/repos/move", people[caller], json=body)
+        assert answer.status == (401 if caller in WRONG or caller == "nobody" else 403), f"{caller}: {answer}"
+    # Where one may not create, nothing can be moved to; what is there is not told.
+    for to in ("oscar/taken-from-acme", "acme/private"):
+        answer = hub.post("/api/repos/move", people["outsider"], json={"fromRepo": "acme/private", "toRepo": to, "type": "model"})
+        answer.expect(404)
+    hub.post("/api/repos/move", OWNER, json=body | {"toRepo": "oscar/taken-from-acme"}).expect(403)
+    hub.post("/api/repos/move", OWNER, json=body).expect(200)
 
 
 @pytest.mark.parametrize("caller", CALLERS)
 def test_open_routes(hub, people, caller):
-    for method, path in (("GET", "/api/models"), ("GET", "/api/datasets"), ("GET", "/api/spaces"), ("GET", "/api/kernels")):
+    for method, path in (("GET", "/api/models"), ("GET", "/api/datasets"), ("GET", "/api/spaces"), ("GET", "/api/kernels"),
+                         ("GET", "/api/users/bob/overview"), ("GET", "/api/organizations/acme/overview"),
+                         ("GET", "/api/organizations/acme/members"), ("GET", "/api/models-tags-by-type"),
+                         ("GET", "/api/datasets-tags-by-type"), ("GET", "/api/spaces/templates")):
         hub.request(method, path, people[caller]).expect(401 if caller in WRONG else 200)
-    for path in ("/api/agent-harnesses", "/api/openapi.json", "/healthz"):  # the same for everybody, and quick
+    for path in ("/api/agent-harnesses", "/api/openapi.json", "/healthz", "/.well-known/openid-configuration", "/oauth/jwks"):  # the same for everybody, and quick
         hub.get(path, people[caller]).expect(200)
     hub.head("/api/telemetry/x", people[caller]).expect(200)
 
@@ -265,16 +434,16 @@ def test_open_routes(hub, people, caller):
 # ---------------------------------------------------------------- in one's own name
 
 # Through these one may act in one's own name; a token for single things or for reading may only look.
-ONESELF = {"outsider", "reader", "contributor", "writer", "owner", "admin"}
+ONESELF = {"outsider", "guest", "waiting", "refused", "reader", "contributor", "writer", "owner", "admin"}
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-@pytest.mark.parametrize("repo", ["acme/public", "acme/private"])
+@pytest.mark.parametrize("repo", REPOS)
 def test_likes(hub, people, place, caller, repo):
     found = []
     for method in ("POST", "DELETE"):
         answer = hub.request(method, f"/api/models/{repo}/like", people[caller])
-        want = expected(caller, "content", repo.endswith("private"))
+        want = expected(caller, "read", repo.removeprefix("acme/"))
         if want is OK and caller not in ONESELF:
             want = (401 if caller == "nobody" else 403), None
         found += judge(answer, want, f"{method} like of {repo}")
@@ -446,6 +615,120 @@ def test_other_kinds_are_under_the_same_rule(hub, people, place, kind):
         assert hub.get(f"/{name}/resolve/main/.gitattributes", OWNER).status == 404
 
 
+# ---------------------------------------------------------------- buckets
+
+
+@pytest.fixture(scope="module")
+def buckets(hub, people, place):
+    """acme/public and acme/private again, as buckets, each with a file."""
+    from huggingface_hub import HfApi
+
+    api = HfApi(endpoint=hub.url, token=hub.tokens[OWNER])
+    for name in ("public", "private"):
+        api.create_bucket(f"acme/{name}", private=name == "private")
+        api.batch_bucket_files(f"acme/{name}", add=[(b"content", "d/a.txt")])
+
+
+def bucket_operations():
+    """(what is needed, method and path, request) of each route that names a bucket."""
+    made = f"f{next(numbers)}"
+
+    def batch():
+        lines = [{"type": "addFile", "path": made, "xetHash": "0" * 64}, {"type": "deleteFile", "path": made}]
+        return {"body": wire.ndjson(lines), "headers": {"Content-Type": "application/x-ndjson"}}
+
+    return [
+        ("content", "GET", "/api/buckets/{}", dict),
+        ("content", "GET", "/api/buckets/{}/tree", dict),
+        ("content", "GET", "/api/buckets/{}/tree/d?recursive=false", dict),
+        ("content", "POST", "/api/buckets/{}/paths-info", lambda: {"json": {"paths": ["d/a.txt"]}}),
+        ("content", "GET", "/buckets/{}/resolve/d/a.txt", dict),
+        ("content", "HEAD", "/buckets/{}/resolve/d%2Fa.txt", dict),
+        ("content", "GET", "/api/buckets/{}/xet-read-token", dict),
+        ("write", "GET", "/api/buckets/{}/xet-write-token", dict),
+        ("write", "POST", "/api/buckets/{}/batch", batch),
+        ("admin", "PUT", "/api/buckets/{}/settings", lambda: {"json": {}}),
+    ]
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("bucket", ["acme/public", "acme/private"])
+def test_buckets(hub, people, buckets, caller, bucket):
+    found = []
+    private = bucket.endswith("private")
+    for need, method, path, request in bucket_operations():
+        answer = hub.request(method, path.format(bucket), people[caller], **request())
+        found += judge(answer, expected(caller, need, private), f"{method} {path.format(bucket)}")
+        if private and expected(caller, "content", True) is not OK:
+            never = hub.request(method, path.format("acme/neverwas"), people[caller], **request())
+            told = [(a.status, a.header("X-Error-Code"), a.header("X-Error-Message")) for a in (answer, never)]
+            if told[0] != told[1]:
+                found.append(f"{method} {path} tells them apart: {told}")
+    assert not found, f"{caller}:\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_following_a_bucket(hub, people, buckets, caller):
+    for name in ("public", "private"):
+        want = expected(caller, "content", name == "private")
+        # A place that nobody knows ends what would otherwise go on.
+        answer = hub.get(f"/api/buckets/acme/{name}/events?cursor={'0' * 24}-1", people[caller])
+        assert not (found := judge(answer, want, name)), found
+        if want is OK:
+            assert answer.header("Content-Type") == "text/event-stream" and answer.text.startswith("event: reset\n")
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_lists_of_buckets(hub, people, buckets, caller):
+    answer = hub.get("/api/buckets/acme", people[caller])
+    if caller in WRONG:
+        answer.expect(401)
+        return
+    found = {b["id"] for b in answer.expect(200).json()}
+    assert "acme/public" in found
+    assert ("acme/private" in found) == (caller in KNOWN and not caller.startswith("scoped")), f"{caller}: {found}"
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_making_and_deleting_buckets(hub, people, buckets, caller):
+    answer = hub.post(f"/api/buckets/acme/by-{caller}", people[caller], json={})
+    if caller in WRONG or caller == "nobody":
+        answer.expect(401)
+    elif caller in {"contributor", "writer", "owner", "admin"}:
+        answer.expect(200)
+    else:
+        answer.expect(403)
+        # Whether the name is taken is not told either.
+        hub.post("/api/buckets/acme/private", people[caller], json={}).expect(403)
+    for visibility in ("public", "private"):
+        name = f"acme/doomed-{visibility}-{caller}"
+        hub.post(f"/api/buckets/{name}", OWNER, json={"visibility": visibility}).expect(200)
+        answer = hub.request("DELETE", f"/api/buckets/{name}", people[caller])
+        as_who = "scoped-elsewhere" if caller == "scoped" else caller  # its scopes name other buckets
+        want = expected(as_who, "admin", visibility == "private")
+        assert not (found := judge(answer, want, f"{caller}: delete {name}")), found
+        hub.get(f"/api/buckets/{name}", OWNER).expect(404 if want is OK else 200)
+
+
+def test_a_token_of_a_bucket_reaches_that_bucket_alone(hub, people, buckets):
+    """The store's tokens of a bucket and of the repository of the same name are for two things."""
+    files = hub.get("/api/buckets/acme/private/tree", OWNER).json()
+    hash = next(f["xetHash"] for f in files if f["path"] == "d/a.txt")
+
+    def look(path):
+        answer = hub.get(path, OWNER).expect(200).json()
+        return wire.get(f"{answer['casUrl']}/v1/reconstructions/{hash}", token=answer["accessToken"]).status
+
+    assert look("/api/buckets/acme/private/xet-read-token") == 200
+    assert look("/api/models/acme/private/xet-read-token/main") == 404
+    hub.post("/api/buckets/acme/elsewhere", OWNER, json={}).expect(200)
+    assert look("/api/buckets/acme/elsewhere/xet-write-token") == 404
+    # And what was uploaded to the one cannot be put into the other.
+    line = {"type": "addFile", "path": "stolen", "xetHash": hash}
+    answer = hub.post("/api/buckets/acme/elsewhere/batch", OWNER, body=wire.ndjson([line])).expect(422).json()
+    assert [f["path"] for f in answer["failed"]] == ["stolen"], answer
+
+
 # ---------------------------------------------------------------- nothing left out
 
 
@@ -453,7 +736,7 @@ def test_every_operation_is_judged(hub):
     rows = [line.split("\t") for line in Path(__file__).with_name("authz.txt").read_text().splitlines() if line and line[0] != "#"]
     known = {row[0] for row in rows}
     assert len(known) == len(rows), "an operation is there twice"
-    classes = {"self", "collection", "collection-write", "collect", "static", "open", "signed-in", "create", "read", "content", "write", "admin", "cas-read", "cas-write", "signed"}
+    classes = {"admin", "ask", "cas-read", "cas-write", "collect", "collection", "collection-write", "content", "create", "list", "member", "oauth", "open", "read", "self", "signed", "signed-in", "static", "talk", "write"}
     assert {row[1] for row in rows} <= classes, {row[1] for row in rows} - classes
     have = {f"{method.upper()} {path}" for path, item in hub.get("/api/openapi.json").json()["paths"].items() for method in item
             if method in ("get", "head", "post", "put", "patch", "delete")}

@@ -544,7 +544,7 @@ def test_reference_rules(hub, repo, git):
     at = git.clone(git.of(repo), "w")
     tree = git.run("rev-parse", "HEAD^{tree}", cwd=at)
     for target, source, words in [
-        ("refs/pr/1", "HEAD", "only refs/heads"), ("refs/convert/parquet", "HEAD", "only refs/heads"), ("refs/heads/HEAD", "HEAD", "invalid reference name"),
+        ("refs/pr/1", "HEAD", "There is no such pull request"), ("refs/pr/x", "HEAD", "invalid reference name"), ("refs/convert/parquet", "HEAD", "only refs/heads"), ("refs/heads/HEAD", "HEAD", "invalid reference name"),
         ("refs/heads/-x", "HEAD", "invalid reference name"), ("refs/heads/main/x", "HEAD", "another reference is in the way"),
         ("refs/heads/" + "y" * 300, "HEAD", "invalid reference name"),
     ]:
@@ -611,7 +611,10 @@ def test_who_may_push(hub, repo, git, nobody, tmp_path):
     write(at, "x", "x")
     commit(git, at, "x")
     bob = person(hub, tmp_path / "bob", "bob")
-    assert "403" in bob.run("push", bob.of(repo), "main", cwd=at, check=False)
+    # Who may propose is let in, and told what is theirs; a token that only reads is not.
+    assert "You may not write to this repository" in bob.run("push", bob.of(repo), "main", cwd=at, check=False)
+    carol = person(hub, tmp_path / "carol", "carol")
+    assert "403" in carol.run("push", carol.of(repo), "main", cwd=at, check=False)
     assert "Authentication failed" in nobody.run("push", nobody.of(repo), "main", cwd=at, check=False)
     raw_push(hub, repo, b"0000", who=None, status=401)
     assert raw_push(hub, repo, b"0000") == ""

@@ -4,11 +4,14 @@
 //! Handlers parse, authorize, call one use case, and render. They know HTTP and no SQL.
 
 mod answer;
+mod buckets;
 pub mod cas;
 mod error;
 mod git;
 mod hub;
 mod lfs;
+mod lines;
+mod oauth;
 mod request;
 mod trace;
 
@@ -37,10 +40,14 @@ pub use trace::finish;
     modifiers(&Security),
     tags(
         (name = "people", description = "Who asks"),
+        (name = "sign-in", description = "OAuth 2 and OpenID Connect: signing in machines and applications"),
         (name = "repositories", description = "Making, finding, describing, deleting"),
+        (name = "access", description = "Gated content: asking, giving, taking away"),
         (name = "files", description = "Folders and files at a revision"),
         (name = "commits", description = "History"),
         (name = "community", description = "Likes, follows, collections, webhooks"),
+        (name = "discussions", description = "Discussions and pull requests"),
+        (name = "buckets", description = "Files that change in place"),
         (name = "git", description = "Git's own protocol"),
         (name = "content", description = "Large files: the Xet protocol"),
         (name = "lfs", description = "Large files: Git LFS"),
@@ -74,8 +81,11 @@ fn assemble() -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(git::router())
         .merge(cas::router())
         .merge(lfs::router())
+        .merge(buckets::router())
+        .merge(oauth::router())
         .split_for_parts();
     description.merge(hub::Wildcards::openapi());
+    description.merge(buckets::Wildcards::openapi());
     complete(&mut description);
     (router, description)
 }
@@ -92,14 +102,15 @@ fn complete(description: &mut utoipa::openapi::OpenApi) {
             }
         }
     }
-    let tree = "/api/{kind}/{namespace}/{repo}/tree/{rev}";
-    if let Some(mut item) = paths.get(&format!("{tree}/{{path}}")).cloned() {
-        for operation in operations(&mut item) {
-            if let Some(parameters) = &mut operation.parameters {
-                parameters.retain(|p| !matches!(p, utoipa::openapi::RefOr::T(p) if p.name == "path"));
+    for tree in ["/api/{kind}/{namespace}/{repo}/tree/{rev}", "/api/buckets/{namespace}/{repo}/tree"] {
+        if let Some(mut item) = paths.get(&format!("{tree}/{{path}}")).cloned() {
+            for operation in operations(&mut item) {
+                if let Some(parameters) = &mut operation.parameters {
+                    parameters.retain(|p| !matches!(p, utoipa::openapi::RefOr::T(p) if p.name == "path"));
+                }
             }
+            paths.insert(tree.to_owned(), item);
         }
-        paths.insert(tree.to_owned(), item);
     }
     let mut names = std::collections::HashSet::new();
     for (path, item) in paths.iter_mut() {

@@ -4,6 +4,7 @@ use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use base64::Engine;
 use bytes::Bytes;
+use haina_app::repos::Repo;
 use haina_app::{App, Caller};
 use haina_types::{Code, Error, RepoKind, RepoPath, Result as TypesResult, Revision};
 use http::{HeaderMap, Method, header};
@@ -100,6 +101,13 @@ impl Target {
         Self::read(parts, state, true).await
     }
 
+    /// The path of the repository's pages today, if it was asked for by a name that it had before.
+    pub fn moved(&self, repo: &Repo) -> Option<String> {
+        let now = repo.path();
+        let same = self.path.namespace.fold() == now.namespace.fold() && self.path.name.fold() == now.name.fold();
+        (!same).then(|| format!("/{}{}", repo.kind.url_prefix(), crate::answer::path(&now.to_string())))
+    }
+
     async fn read<S: Send + Sync>(parts: &mut Parts, state: &S, of_git: bool) -> Result<Self, ApiError> {
         let not_found = || Error::new(Code::RepoNotFound, "Repository not found");
         let params = RawPathParams::from_request_parts(parts, state)
@@ -124,6 +132,33 @@ impl Target {
             name: repo.parse().map_err(|_| not_found())?,
         };
         Ok(Self { kind, path, rev: rev.map_or_else(Revision::main, Revision::new), file })
+    }
+}
+
+/// The repository of a discussion's path, and what the path names in it.
+#[derive(Debug)]
+pub struct Thread {
+    /// What the repository holds.
+    pub kind: RepoKind,
+    /// Its id, as written.
+    pub path: RepoPath,
+    /// The discussion; 0 if the route has none, or not a number.
+    pub number: i64,
+    /// The event; empty if the route has none.
+    pub event: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Thread {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Target { kind, path, .. } = Target::from_request_parts(parts, state).await?;
+        let params = RawPathParams::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Error::invalid("The path is not valid UTF-8."))?;
+        let param = |name: &str| params.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value);
+        // No discussion has the number 0: what is no number names nothing, after the gate has been passed.
+        Ok(Self { kind, path, number: param("num").parse().unwrap_or(0), event: param("event").to_owned() })
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use haina_db::git;
 use haina_git::{Commit, Mode, ObjectKind, Tree, object_id};
-use haina_types::{Oid, Result};
+use haina_types::{Oid, RepoKind, Result};
 
 use crate::App;
 use crate::content;
@@ -26,6 +26,7 @@ struct Tally {
     repos: u64,
     refs: u64,
     objects: u64,
+    bucket_files: u64,
 }
 
 impl App {
@@ -54,6 +55,7 @@ impl App {
         report.findings.extend(
             wrong.iter().map(|(repo, likes)| format!("repository {repo}: {likes} is not how many people like it")),
         );
+        let packs = self.check_packs(deep, &mut report.findings).await?;
         let content = self.check_content(deep, progress).await?;
         report.findings.extend(content.list.iter().map(|f| {
             let repos: Vec<String> = f.repos.iter().map(i64::to_string).collect();
@@ -65,10 +67,12 @@ impl App {
             report.findings.push(format!("and {unlisted} more in the content store"));
         }
         report.summary = format!(
-            "Checked {} repositories, {} references, {} git objects, {} xorbs, {} files, {} shards, {} stored objects: {} finding{}.",
+            "Checked {} repositories, {} references, {} git objects, {} packs, {} files of buckets, {} xorbs, {} files, {} shards, {} stored objects: {} finding{}.",
             tally.repos,
             tally.refs,
             tally.objects,
+            packs,
+            tally.bucket_files,
             content.xorbs,
             content.files,
             content.recipes,
@@ -94,6 +98,13 @@ impl App {
     /// Everything reachable from every reference of a repository is there, linked rightly, and (deep) is what its id says.
     async fn check_history(&self, repo: i64, deep: bool, tally: &mut Tally, findings: &mut Vec<String>) -> Result<()> {
         let mut s = self.db().read().await?;
+        if let Some(row) = haina_db::repos::find_repo_by_id(&mut s, repo).await?
+            && row.kind == RepoKind::Bucket
+        {
+            drop(s);
+            tally.bucket_files += self.check_bucket(repo, findings).await?;
+            return Ok(());
+        }
         let mut seen: HashSet<Oid> = HashSet::new();
         let mut open: Vec<(Oid, ObjectKind, String)> = Vec::new();
         for found in git::list_refs(&mut s, repo).await? {
@@ -170,6 +181,7 @@ impl App {
                     if let Some(pointer) = haina_git::LfsPointer::parse(&raw) {
                         let stored = content::find_stored(&mut s, repo, &pointer.sha256).await?;
                         match stored {
+                            None if content::is_gone(&mut s, repo, &pointer.sha256).await? => {}
                             None => bad("points to content that is not stored"),
                             Some(stored) if stored.size != pointer.size => bad("points to content of another size"),
                             Some(_) => {}

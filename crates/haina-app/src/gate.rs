@@ -4,16 +4,24 @@
 
 use std::sync::Arc;
 
+use haina_db::gates::{self, AccessStatus};
 use haina_db::people::{self, Namespace, User};
 use haina_db::repos::{self, Repo, Viewer};
-use haina_types::{Action, Code, Error, OrgRole, RepoKind, RepoPath, Result, Slug, Timestamp, TokenRole, Visibility};
+use haina_db::{Session, moves};
+use haina_types::{
+    Action, Code, Error, OrgRole, RepoKind, RepoPath, Result, Slug, Timestamp, TokenRole, TokenScope, Visibility,
+};
 
 use crate::App;
 
+mod buckets;
 mod community;
+mod pass;
 
+pub use buckets::{BucketAdmin, BucketRead, BucketWrite};
 pub(crate) use community::collection_not_found;
 pub use community::{CollectAccess, CollectionRead, CollectionWrite, SelfAccess};
+pub(crate) use pass::Pass;
 
 /// The token through which somebody asks.
 #[derive(Debug, Clone)]
@@ -24,6 +32,10 @@ pub struct TokenInfo {
     pub role: TokenRole,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+    /// What its person allowed an application, if it is an application's.
+    pub grant: Option<i64>,
 }
 
 /// Who is asking.
@@ -31,6 +43,7 @@ pub struct TokenInfo {
 pub struct Caller {
     user: Option<Arc<User>>,
     token: Option<Arc<TokenInfo>>,
+    pass: Option<Pass>,
 }
 
 impl Caller {
@@ -41,12 +54,12 @@ impl Caller {
 
     /// A person who signed in with a browser, or the operator at the command line.
     pub(crate) fn person(user: User) -> Self {
-        Self { user: Some(Arc::new(user)), token: None }
+        Self { user: Some(Arc::new(user)), ..Self::default() }
     }
 
     /// A person through a token, which can only lessen what they may do.
     pub(crate) fn token(user: User, token: TokenInfo) -> Self {
-        Self { user: Some(Arc::new(user)), token: Some(Arc::new(token)) }
+        Self { user: Some(Arc::new(user)), token: Some(Arc::new(token)), pass: None }
     }
 
     /// The person, if known.
@@ -76,7 +89,7 @@ impl Caller {
                     .iter()
                     .filter(|s| {
                         let entity = s.entity.to_ascii_lowercase();
-                        entity == namespace || entity == full || entity == prefixed
+                        s.is_everything() || entity == namespace || entity == full || entity == prefixed
                     })
                     .map(|s| s.action)
                     .max()
@@ -84,20 +97,44 @@ impl Caller {
         }
     }
 
+    /// The strongest action that what they came with allows on a repository.
+    fn limit(&self, repo: &Repo) -> Option<Action> {
+        match &self.pass {
+            Some(pass) => pass.limit(repo),
+            None => self.token_limit(repo.kind, &repo.path()),
+        }
+    }
+
     /// Whether the token allows creating in `namespace`.
     fn token_may_create(&self, namespace_fold: &str) -> bool {
         match self.token_role() {
+            _ if self.pass.is_some() => false,
             None | Some(TokenRole::Write) => true,
             Some(TokenRole::Read) => false,
             Some(TokenRole::FineGrained(scopes)) => {
-                scopes.iter().any(|s| s.action >= Action::Write && s.entity.eq_ignore_ascii_case(namespace_fold))
+                let covers = |s: &TokenScope| s.is_everything() || s.entity.eq_ignore_ascii_case(namespace_fold);
+                scopes.iter().any(|s| s.action >= Action::Write && covers(s))
             }
         }
     }
 
+    /// The person, if their token may write anywhere at all.
+    pub(crate) fn require_author(&self) -> Result<&User> {
+        let user = self.require_user()?;
+        let may = match self.token_role() {
+            _ if self.pass.is_some() => false,
+            None | Some(TokenRole::Write) => true,
+            Some(TokenRole::Read) => false,
+            Some(TokenRole::FineGrained(scopes)) => scopes.iter().any(|s| s.action >= Action::Write),
+        };
+        may.then_some(user).ok_or_else(|| {
+            Error::new(Code::Forbidden, "This access token only reads. Use one with write access to upload something.")
+        })
+    }
+
     /// Whether the token may manage the account itself (tokens, profile): only full ones.
     pub(crate) fn token_may_manage_account(&self) -> bool {
-        matches!(self.token_role(), None | Some(TokenRole::Write))
+        self.pass.is_none() && matches!(self.token_role(), None | Some(TokenRole::Write))
     }
 
     /// The token; `None` for a browser session.
@@ -138,6 +175,11 @@ access!(
     ReadAccess
 );
 access!(
+    /// The right to see a repository's folders, references and history, but not into its files: what everyone who
+    /// knows a gated repository sees of it.
+    ListAccess
+);
+access!(
     /// The right to read a repository's content.
     ContentAccess
 );
@@ -150,6 +192,203 @@ access!(
     AdminAccess
 );
 
+/// The right to take part: to say something in a repository's discussions, and to propose changes to its content.
+#[derive(Debug, Clone)]
+pub struct TalkAccess {
+    repo: Arc<Repo>,
+    actor: i64,
+    /// Whether whoever takes part may also write.
+    writer: bool,
+}
+
+impl TalkAccess {
+    /// The repository.
+    pub fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
+    /// The acting user's id.
+    pub fn actor(&self) -> i64 {
+        self.actor
+    }
+
+    /// Whether they may also change the content and tidy up after others.
+    pub fn is_writer(&self) -> bool {
+        self.writer
+    }
+
+    /// Who takes part may read the content.
+    pub fn content(&self) -> ContentAccess {
+        ContentAccess { repo: self.repo.clone(), actor: Some(self.actor) }
+    }
+
+    /// Who takes part may send content for what they propose.
+    pub fn upload(&self) -> UploadAccess {
+        UploadAccess { repo: self.repo.clone(), actor: Some(self.actor), proposed: !self.writer }
+    }
+}
+
+/// The right to send content that waits in a repository for a commit. Nothing shows it until then.
+#[derive(Debug, Clone)]
+pub struct UploadAccess {
+    repo: Arc<Repo>,
+    actor: Option<i64>,
+    proposed: bool,
+}
+
+impl UploadAccess {
+    /// The repository.
+    pub fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
+    /// The acting user's id.
+    pub fn actor(&self) -> Option<i64> {
+        self.actor
+    }
+
+    /// Whether it is for a proposal of somebody who may not write. Their word about content counts for nothing.
+    pub fn is_proposed(&self) -> bool {
+        self.proposed
+    }
+
+    /// The namespace whose stored content the upload may build upon: a proposal sees that of its author alone.
+    pub(crate) fn domain(&self) -> i64 {
+        match self.actor {
+            Some(actor) if self.proposed => actor,
+            _ => self.repo.namespace.id,
+        }
+    }
+}
+
+/// The right to push: to everything, or to pull requests of one's own.
+#[derive(Debug, Clone)]
+pub enum PushAccess {
+    /// To everything.
+    Write(WriteAccess),
+    /// To pull requests of one's own.
+    Talk(TalkAccess),
+}
+
+impl PushAccess {
+    /// The repository.
+    pub fn repo(&self) -> &Repo {
+        match self {
+            Self::Write(access) => access.repo(),
+            Self::Talk(access) => access.repo(),
+        }
+    }
+
+    /// The acting user's id.
+    pub fn actor(&self) -> Option<i64> {
+        match self {
+            Self::Write(access) => access.actor(),
+            Self::Talk(access) => Some(access.actor()),
+        }
+    }
+
+    /// Who pushes may read the content.
+    pub fn content(&self) -> ContentAccess {
+        match self {
+            Self::Write(access) => access.content(),
+            Self::Talk(access) => access.content(),
+        }
+    }
+
+    /// Who pushes may send content for it.
+    pub fn upload(&self) -> UploadAccess {
+        match self {
+            Self::Write(access) => access.upload(),
+            Self::Talk(access) => access.upload(),
+        }
+    }
+}
+
+impl From<WriteAccess> for PushAccess {
+    fn from(access: WriteAccess) -> Self {
+        Self::Write(access)
+    }
+}
+
+impl Moves for PushAccess {
+    fn repo(&self) -> &Repo {
+        self.repo()
+    }
+    fn actor(&self) -> Option<i64> {
+        self.actor()
+    }
+    fn is_writer(&self) -> bool {
+        match self {
+            Self::Write(_) => true,
+            Self::Talk(access) => access.is_writer(),
+        }
+    }
+}
+
+/// Whoever may move references: writers all of them, others those of their own pull requests, which
+/// [`App::move_ref`] sees to.
+pub(crate) trait Moves: Send + Sync {
+    /// The repository.
+    fn repo(&self) -> &Repo;
+    /// The acting user's id.
+    fn actor(&self) -> Option<i64>;
+    /// Whether they may write.
+    fn is_writer(&self) -> bool;
+}
+
+impl Moves for WriteAccess {
+    fn repo(&self) -> &Repo {
+        &self.repo
+    }
+    fn actor(&self) -> Option<i64> {
+        self.actor
+    }
+    fn is_writer(&self) -> bool {
+        true
+    }
+}
+
+impl Moves for TalkAccess {
+    fn repo(&self) -> &Repo {
+        &self.repo
+    }
+    fn actor(&self) -> Option<i64> {
+        Some(self.actor)
+    }
+    fn is_writer(&self) -> bool {
+        self.writer
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// What allows to see a repository's folders and history: [`ListAccess`], and [`ContentAccess`] all the more.
+pub trait Listing: sealed::Sealed + Sync {
+    /// The repository.
+    fn repo(&self) -> &Repo;
+
+    /// The acting user's id.
+    fn actor(&self) -> Option<i64>;
+}
+
+macro_rules! listing {
+    ($($name:ident)*) => {
+        $(impl sealed::Sealed for $name {}
+        impl Listing for $name {
+            fn repo(&self) -> &Repo {
+                &self.repo
+            }
+
+            fn actor(&self) -> Option<i64> {
+                self.actor
+            }
+        })*
+    };
+}
+listing! { ListAccess ContentAccess }
+
 impl ContentAccess {
     /// For the hub's own work: reading facts, verifying claims.
     pub(crate) fn of_system(repo: Arc<Repo>) -> Self {
@@ -161,6 +400,11 @@ impl WriteAccess {
     /// Who may write may read the content.
     pub fn content(&self) -> ContentAccess {
         ContentAccess { repo: self.repo.clone(), actor: self.actor }
+    }
+
+    /// Who may write may send content for it.
+    pub fn upload(&self) -> UploadAccess {
+        UploadAccess { repo: self.repo.clone(), actor: self.actor, proposed: false }
     }
 }
 
@@ -176,11 +420,30 @@ pub(crate) fn repo_not_found() -> Error {
     Error::new(Code::RepoNotFound, "Repository not found")
 }
 
+/// Taken down by an administrator.
+fn disabled() -> Error {
+    Error::new(Code::Disabled, "Access to this resource is disabled.")
+}
+
+/// The repository of this name, or the one that had it before it moved and that no other has replaced.
+pub(crate) async fn find_by_name(s: &mut Session, kind: RepoKind, path: &RepoPath) -> Result<Option<Repo>> {
+    let (namespace, name) = (path.namespace.fold(), path.name.fold());
+    match repos::find_repo(s, kind, &namespace, &name).await? {
+        Some(repo) => Ok(Some(repo)),
+        None => Ok(moves::find_moved(s, kind, &namespace, &name).await?),
+    }
+}
+
 impl App {
     /// The strongest action that `caller` may take on `repo`; `None` when they may not know of it.
     async fn right(&self, caller: &Caller, repo: &Repo) -> Result<Option<Action>> {
         let public = (repo.visibility == Visibility::Public).then_some(Action::Read);
-        let Some(user) = caller.user() else { return Ok(public) };
+        Ok(self.own_right(caller, repo).await?.max(public))
+    }
+
+    /// The strongest action that `caller` may take on `repo` for having a part in it, and not because everyone may.
+    async fn own_right(&self, caller: &Caller, repo: &Repo) -> Result<Option<Action>> {
+        let Some(user) = caller.user() else { return Ok(None) };
         let own = if user.is_admin || repo.namespace.id == user.id {
             Some(Action::Admin)
         } else {
@@ -195,25 +458,77 @@ impl App {
                 Some(OrgRole::Admin) => Some(Action::Admin),
             }
         };
-        let limit = caller.token_limit(repo.kind, &repo.path());
-        Ok(own.and_then(|own| limit.map(|limit| own.min(limit))).max(public))
+        let limit = caller.limit(repo);
+        Ok(own.and_then(|own| limit.map(|limit| own.min(limit))))
     }
 
+    /// Whether `caller` has a part in `repo`, so that no gate is in their way.
+    pub(crate) async fn has_part(&self, caller: &Caller, repo: &Repo) -> Result<bool> {
+        Ok(self.own_right(caller, repo).await?.is_some())
+    }
+
+    /// Whether the content of `repo` is open to `caller`, who may know it: it may be taken down, or gated.
+    async fn check_gate(&self, caller: &Caller, repo: &Repo) -> Result<()> {
+        if repo.disabled_reason.is_some() {
+            return Err(disabled());
+        }
+        if repo.gated.is_none() || self.own_right(caller, repo).await?.is_some() {
+            return Ok(());
+        }
+        let (kind, path) = (repo.kind, repo.path());
+        let page = format!("{}/{}{path}", self.base_url(), kind.url_prefix());
+        let restricted = format!("Access to {kind} {path} is restricted");
+        let text = match caller.user() {
+            None => format!(
+                "{restricted}. You must have access to it and be authenticated to access it. Please log in, and ask for access at {page}"
+            ),
+            // Its owner chose what it may be used for.
+            Some(_) if caller.limit(repo).is_none() => format!(
+                "{restricted} and your token does not reach it: use one whose scopes name {}{path}.",
+                kind.url_prefix()
+            ),
+            Some(user) => {
+                let mut s = self.db().read().await?;
+                match gates::find_request(&mut s, repo.id, user.id).await?.map(|r| r.status) {
+                    Some(AccessStatus::Accepted) => return Ok(()),
+                    Some(AccessStatus::Pending) => format!(
+                        "{restricted} and you are not in the authorized list. Your request to access it is awaiting a review by its owners."
+                    ),
+                    Some(AccessStatus::Rejected) => format!(
+                        "{restricted} and you are not in the authorized list. Your request to access it was rejected by its owners. See {page}"
+                    ),
+                    None => {
+                        format!("{restricted} and you are not in the authorized list. Visit {page} to ask for access.")
+                    }
+                }
+            }
+        };
+        Err(Error::new(Code::GatedRepo, text))
+    }
+
+    /// A repository with a history. Buckets have values of their own, so that nobody takes one for the other.
     async fn admit(&self, caller: &Caller, kind: RepoKind, path: &RepoPath, want: Action) -> Result<Arc<Repo>> {
+        if kind == RepoKind::Bucket {
+            return Err(repo_not_found());
+        }
+        self.admit_any(caller, kind, path, want).await
+    }
+
+    async fn admit_any(&self, caller: &Caller, kind: RepoKind, path: &RepoPath, want: Action) -> Result<Arc<Repo>> {
         let repo = {
             let mut s = self.db().read().await?;
-            repos::find_repo(&mut s, kind, &path.namespace.fold(), &path.name.fold()).await?
+            find_by_name(&mut s, kind, path).await?.ok_or_else(repo_not_found)?
         };
-        let repo = repo.ok_or_else(repo_not_found)?;
         let right = self.right(caller, &repo).await?.ok_or_else(repo_not_found)?;
         if right < want {
+            let noun = if kind == RepoKind::Bucket { "bucket" } else { "repository" };
             return Err(if caller.is_anonymous() {
                 Error::new(Code::Unauthenticated, "Please sign in or send an access token with the right to write.")
             } else {
                 Error::new(
                     Code::Forbidden,
                     format!(
-                        "You don't have the rights required to {} this repository. Use a token with write access, or ask an administrator of '{}'.",
+                        "You don't have the rights required to {} this {noun}. Use a token with write access, or ask an administrator of '{}'.",
                         if want == Action::Admin { "administer" } else { "write to" },
                         repo.namespace.name
                     ),
@@ -229,12 +544,19 @@ impl App {
         Ok(ReadAccess { repo, actor: caller.user().map(|u| u.id) })
     }
 
+    /// May `caller` see this repository's folders and history?
+    pub async fn list_content(&self, caller: &Caller, kind: RepoKind, path: &RepoPath) -> Result<ListAccess> {
+        let repo = self.admit(caller, kind, path, Action::Read).await?;
+        if repo.disabled_reason.is_some() {
+            return Err(disabled());
+        }
+        Ok(ListAccess { repo, actor: caller.user().map(|u| u.id) })
+    }
+
     /// May `caller` read this repository's content?
     pub async fn read_content(&self, caller: &Caller, kind: RepoKind, path: &RepoPath) -> Result<ContentAccess> {
         let repo = self.admit(caller, kind, path, Action::Read).await?;
-        if repo.disabled_reason.is_some() {
-            return Err(Error::new(Code::Disabled, "Access to this resource is disabled."));
-        }
+        self.check_gate(caller, &repo).await?;
         Ok(ContentAccess { repo, actor: caller.user().map(|u| u.id) })
     }
 
@@ -242,9 +564,37 @@ impl App {
     pub async fn write(&self, caller: &Caller, kind: RepoKind, path: &RepoPath) -> Result<WriteAccess> {
         let repo = self.admit(caller, kind, path, Action::Write).await?;
         if repo.disabled_reason.is_some() {
-            return Err(Error::new(Code::Disabled, "Access to this resource is disabled."));
+            return Err(disabled());
         }
         Ok(WriteAccess { repo, actor: caller.user().map(|u| u.id) })
+    }
+
+    /// May `caller` take part in this repository's discussions and propose changes to it? Everyone with an account who
+    /// may read the content, through a token that may write.
+    pub async fn talk(&self, caller: &Caller, kind: RepoKind, path: &RepoPath) -> Result<TalkAccess> {
+        let content = self.read_content(caller, kind, path).await?;
+        let user = caller.require_user()?;
+        if caller.limit(&content.repo) < Some(Action::Write) {
+            return Err(Error::new(
+                Code::Forbidden,
+                "This access token only reads. Use one with write access to take part in discussions.",
+            ));
+        }
+        let writer = self.right(caller, &content.repo).await?.is_some_and(|right| right >= Action::Write);
+        Ok(TalkAccess { actor: user.id, writer, repo: content.repo })
+    }
+
+    /// May `caller` push, to whatever it may be?
+    pub async fn push(&self, caller: &Caller, kind: RepoKind, path: &RepoPath) -> Result<PushAccess> {
+        match self.write(caller, kind, path).await {
+            Ok(access) => Ok(PushAccess::Write(access)),
+            // What they may not do at all is said as it is of writing.
+            Err(e) if e.code == Code::Forbidden => match self.talk(caller, kind, path).await {
+                Ok(access) => Ok(PushAccess::Talk(access)),
+                Err(_) => Err(e),
+            },
+            Err(e) => Err(e),
+        }
     }
 
     /// May `caller` delete this repository or change its settings?
@@ -271,15 +621,27 @@ impl App {
         if right < want {
             return Err(Error::new(Code::Forbidden, "You don't have the rights required to do this any more."));
         }
-        if repo.disabled_reason.is_some() {
-            return Err(Error::new(Code::Disabled, "Access to this resource is disabled."));
-        }
+        self.check_gate(&caller, &repo).await.map_err(|e| match e.code {
+            // They need not say who they are: the address does.
+            Code::GatedRepo if user_id.is_some() => Error::new(Code::Forbidden, e.message),
+            _ => e,
+        })?;
         Ok(Arc::new(repo))
     }
 
-    /// The right to write that a signed address carries, if it is still so.
-    pub(crate) async fn write_again(&self, repo_id: i64, user_id: Option<i64>) -> Result<WriteAccess> {
-        Ok(WriteAccess { repo: self.admit_again(repo_id, user_id, Action::Write).await?, actor: user_id })
+    /// The right to send content that a signed address carries, if it is still so: for a commit, or for a proposal.
+    pub(crate) async fn upload_again(
+        &self,
+        repo_id: i64,
+        user_id: Option<i64>,
+        proposed: bool,
+    ) -> Result<UploadAccess> {
+        if proposed {
+            let content = self.content_again(repo_id, user_id).await?;
+            return Ok(UploadAccess { repo: content.repo, actor: user_id, proposed });
+        }
+        let repo = self.admit_again(repo_id, user_id, Action::Write).await?;
+        Ok(UploadAccess { repo, actor: user_id, proposed })
     }
 
     /// The right to read content that a signed address carries, if it is still so.
@@ -340,7 +702,9 @@ impl App {
         let Some(user) = caller.user() else { return Ok(Viewer::Everyone) };
         // A fine-grained token sees in lists what everyone sees: its scopes name single things, and a list that
         // tried each of them would be slow and leak by its paging.
-        if matches!(caller.token_role(), Some(TokenRole::FineGrained(_))) {
+        if caller.pass.is_some()
+            || matches!(caller.token_role(), Some(TokenRole::FineGrained(s)) if !s.iter().any(TokenScope::is_everything))
+        {
             return Ok(Viewer::Everyone);
         }
         if user.is_admin {

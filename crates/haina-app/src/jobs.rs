@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::{App, content, social, webhooks};
+use crate::{App, content, git, social, webhooks};
 
 /// How often the queue is looked at when nothing is known to be in it.
 const IDLE: Duration = Duration::from_millis(500);
@@ -22,16 +22,20 @@ const TIDY: Duration = Duration::from_secs(3600);
 /// How long a finished job's row is kept, in seconds.
 const FINISHED_SECONDS: i64 = 7 * 86_400;
 
+/// How long after their end codes and tokens of applications are kept, in seconds: one that comes again is known.
+const ENDED_SECONDS: i64 = 86_400;
+
 /// How long one job may take; less than its lease, so that no two workers have it at once.
 const JOB_TIMEOUT: Duration = Duration::from_secs(14 * 60);
 
 /// One worker for each: reading a file of a terabyte must not keep a card from being read.
-const KINDS: &[&str] = &["repo.facts", content::VERIFY_JOB, social::TRENDING_JOB];
+const KINDS: &[&str] = &["repo.facts", content::VERIFY_JOB, social::TRENDING_JOB, git::PACK_JOB];
 
 /// The workers of this process.
 pub struct Jobs {
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+    app: App,
 }
 
 impl Jobs {
@@ -39,6 +43,7 @@ impl Jobs {
     pub async fn stop(self) {
         // Nobody listening means that the workers ended already.
         self.stop.send_replace(true);
+        self.app.git().set_closing(true);
         for task in self.tasks {
             if let Err(e) = task.await {
                 tracing::error!(error = %e, "a worker ended badly");
@@ -61,6 +66,7 @@ impl App {
     /// Starts this process's workers.
     pub fn start_jobs(&self) -> Jobs {
         let (stop, stopped) = watch::channel(false);
+        self.git().set_closing(false);
         let workers = KINDS.iter().map(|kind| tokio::spawn(work(self.clone(), kind, stopped.clone())));
         let mut tasks: Vec<_> = workers.collect();
         let flusher = tokio::spawn(flush(self.clone(), stopped.clone()));
@@ -68,7 +74,7 @@ impl App {
         let reader = tokio::spawn(webhooks::read_ledger(self.clone(), stopped.clone()));
         let sender = tokio::spawn(webhooks::send(self.clone(), stopped));
         tasks.extend([flusher, tidier, reader, sender]);
-        Jobs { stop, tasks }
+        Jobs { stop, tasks, app: self.clone() }
     }
 
     async fn run_job(&self, job: &jobs::Job) -> Result<()> {
@@ -82,6 +88,10 @@ impl App {
                 self.verify_claim(&of.file).await
             }
             social::TRENDING_JOB => self.refresh_trending().await.map(drop),
+            git::PACK_JOB => {
+                let of = git::PackOf::deserialize(&job.payload).map_err(Error::internal)?;
+                self.make_pack(of).await
+            }
             other => Err(Error::internal(format!("no worker knows jobs of kind '{other}'"))),
         }
     }
@@ -170,11 +180,17 @@ impl App {
         self.expire_uploads().await?;
         self.expire_lfs_parts().await?;
         self.queue_trending().await?;
+        self.index_the_rest().await?;
+        self.tidy_attachments().await?;
+        self.tidy_packs().await?;
+        self.trim_bucket_changes().await?;
         self.forget_deliveries().await?;
         let now = self.now();
         let mut tx = self.db().begin().await?;
         jobs::delete_finished(&mut tx, now.plus_seconds(-FINISHED_SECONDS)).await?;
         haina_db::people::delete_expired_sessions(&mut tx, now).await?;
+        haina_db::identity::delete_expired_pending(&mut tx, now).await?;
+        haina_db::oauth::delete_expired(&mut tx, now.plus_seconds(-ENDED_SECONDS)).await?;
         Ok(tx.commit().await?)
     }
 }

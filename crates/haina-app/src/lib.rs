@@ -3,8 +3,10 @@
 //! Everything starts at [`App`]. Doors turn a request into a [`Caller`], ask [`gate`] for an access value, and hand
 //! that to one use case. Only the gate can make access values, so nothing reads or writes a repository without one.
 
+pub mod buckets;
 pub mod collections;
 pub mod content;
+pub mod discussions;
 mod downloads;
 pub mod files;
 mod fsck;
@@ -13,10 +15,15 @@ pub mod git;
 pub mod history;
 mod jobs;
 pub mod lfs;
+pub mod limits;
+pub mod oauth;
 pub mod people;
 pub mod repos;
+pub mod requests;
+pub mod signin;
 pub mod social;
 pub mod webhooks;
+mod words;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,6 +43,10 @@ pub struct Options {
     pub database: haina_db::Config,
     /// The address that clients use, without a trailing slash.
     pub base_url: String,
+    /// Most bytes of packs that are kept ready for clones; 0 for none.
+    pub git_cache_bytes: u64,
+    /// The address of the SSH door as clients write it, without a trailing slash; none where it is shut.
+    pub ssh_url: Option<String>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -52,6 +63,8 @@ impl Options {
             database: haina_db::Config::Sqlite(data.join("hub.db")),
             data,
             base_url: base_url.into().trim_end_matches('/').to_owned(),
+            git_cache_bytes: 4 << 30,
+            ssh_url: None,
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
             webhooks_allow: Vec::new(),
@@ -69,14 +82,19 @@ struct Inner {
     db: haina_db::Db,
     objects: Arc<dyn Objects>,
     base_url: String,
+    ssh_url: Option<String>,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     content: content::State,
     lfs: lfs::State,
+    oauth: oauth::State,
+    signin: signin::State,
     git: git::State,
     history: history::State,
+    discussions: discussions::State,
     repos: repos::State,
     downloads: downloads::Counts,
+    buckets: buckets::State,
     webhooks: webhooks::State,
 }
 
@@ -103,19 +121,25 @@ impl App {
             Arc::new(haina_cas::objects::FileObjects::open(&options.data).map_err(Error::internal)?);
         let content = content::State::load(&db, &objects, options.rng.as_ref()).await?;
         let lfs = lfs::State::load(&db, options.rng.as_ref()).await?;
+        let oauth = oauth::State::load(&db, options.rng.as_ref()).await?;
         Ok(Self {
             inner: Arc::new(Inner {
                 db,
                 objects,
                 base_url: options.base_url,
+                ssh_url: options.ssh_url,
                 clock: options.clock,
                 rng: options.rng,
                 content,
                 lfs,
-                git: git::State::new(&options.data),
+                git: git::State::new(&options.data, options.git_cache_bytes),
+                oauth,
+                signin: signin::State::new()?,
                 history: history::State::new(),
+                discussions: discussions::State::new(),
                 repos: repos::State::new(),
                 downloads: downloads::Counts::default(),
+                buckets: buckets::State::new(),
                 webhooks: webhooks::State::new(options.webhooks_allow),
             }),
         })
@@ -124,6 +148,11 @@ impl App {
     /// The address that clients use, without a trailing slash.
     pub fn base_url(&self) -> &str {
         &self.inner.base_url
+    }
+
+    /// The address of the SSH door as clients write it, without a trailing slash; none where it is shut.
+    pub fn ssh_url(&self) -> Option<&str> {
+        self.inner.ssh_url.as_deref()
     }
 
     pub(crate) fn db(&self) -> &haina_db::Db {
@@ -150,6 +179,10 @@ impl App {
         &self.inner.history
     }
 
+    pub(crate) fn discussions(&self) -> &discussions::State {
+        &self.inner.discussions
+    }
+
     pub(crate) fn repos(&self) -> &repos::State {
         &self.inner.repos
     }
@@ -158,12 +191,17 @@ impl App {
         &self.inner.downloads
     }
 
+    pub(crate) fn buckets(&self) -> &buckets::State {
+        &self.inner.buckets
+    }
+
     pub(crate) fn webhooks(&self) -> &webhooks::State {
         &self.inner.webhooks
     }
 
     /// Writes what is still only in memory.
     pub async fn close(&self) {
+        self.finish_packs().await;
         if let Err(e) = self.flush_downloads().await {
             tracing::error!(error = ?e, "counts of downloads could not be written");
         }
@@ -171,6 +209,14 @@ impl App {
 
     pub(crate) fn content(&self) -> &content::State {
         &self.inner.content
+    }
+
+    pub(crate) fn signin(&self) -> &signin::State {
+        &self.inner.signin
+    }
+
+    pub(crate) fn oauth(&self) -> &oauth::State {
+        &self.inner.oauth
     }
 
     pub(crate) fn lfs(&self) -> &lfs::State {

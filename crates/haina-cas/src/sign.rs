@@ -20,6 +20,8 @@ pub struct AccessToken {
     pub domain: i64,
     /// Whether uploads are allowed.
     pub write: bool,
+    /// Whether they are for a proposal, so that nothing that the bearer says of content is taken for granted.
+    pub proposed: bool,
     /// Expiry, in seconds since the epoch.
     pub expires: i64,
 }
@@ -77,6 +79,7 @@ const TOKEN_BYTES: usize = 34;
 const GRANT_BYTES: usize = 58;
 const FLAG_WRITE: u8 = 1;
 const FLAG_USER: u8 = 2;
+const FLAG_PROPOSED: u8 = 4;
 
 /// `version | payload | mac` in base64.
 fn seal(key: &[u8; 32], mut payload: Vec<u8>) -> String {
@@ -125,7 +128,8 @@ impl Signer {
     pub fn token(&self, token: &AccessToken) -> String {
         let mut payload = Vec::with_capacity(TOKEN_BYTES + MAC_BYTES);
         payload.push(VERSION);
-        payload.push(if token.write { FLAG_WRITE } else { 0 } | if token.user_id.is_some() { FLAG_USER } else { 0 });
+        let flags = [(token.write, FLAG_WRITE), (token.user_id.is_some(), FLAG_USER), (token.proposed, FLAG_PROPOSED)];
+        payload.push(flags.iter().filter(|(on, _)| *on).map(|(_, flag)| flag).sum());
         payload.extend_from_slice(&token.repo_id.to_le_bytes());
         payload.extend_from_slice(&token.user_id.unwrap_or(0).to_le_bytes());
         payload.extend_from_slice(&token.domain.to_le_bytes());
@@ -146,7 +150,8 @@ impl Signer {
             return Err(SignError::Expired);
         }
         let user_id = (flags & FLAG_USER != 0).then_some(user_id);
-        Ok(AccessToken { repo_id, user_id, domain, write: flags & FLAG_WRITE != 0, expires })
+        let (write, proposed) = (flags & FLAG_WRITE != 0, flags & FLAG_PROPOSED != 0);
+        Ok(AccessToken { repo_id, user_id, domain, write, proposed, expires })
     }
 
     /// The text of a grant, to be put into a URL: letters, digits, `-` and `_`.
@@ -201,7 +206,14 @@ mod tests {
     }
 
     fn token() -> AccessToken {
-        AccessToken { repo_id: 7, user_id: Some(-1), domain: i64::MAX, write: true, expires: 1_000_000 }
+        AccessToken {
+            repo_id: 7,
+            user_id: Some(-1),
+            domain: i64::MAX,
+            write: true,
+            proposed: false,
+            expires: 1_000_000,
+        }
     }
 
     fn grant() -> FetchGrant {
@@ -211,7 +223,9 @@ mod tests {
     #[test]
     fn round_trip_with_key_overlap() {
         let (old, new) = (Signer::new(&[[1; 32]]).unwrap(), Signer::new(&[[2; 32], [1; 32]]).unwrap());
-        for t in [token(), AccessToken { user_id: None, write: false, ..token() }] {
+        for t in
+            [token(), AccessToken { user_id: None, write: false, ..token() }, AccessToken { proposed: true, ..token() }]
+        {
             assert_eq!(new.verify_token(&old.token(&t), now()), Ok(t.clone()));
             assert_eq!(old.verify_token(&new.token(&t), now()), Err(SignError::Signature));
         }

@@ -43,6 +43,7 @@ async fn fill(db: &Db, repositories: u64) -> Result<()> {
         role: &TokenRole::Write,
         created_at: NOW,
         expires_at: None,
+        grant_id: None,
     };
     people::insert_token(&mut tx, &token).await?;
     let other = people::insert_org(&mut tx, &"other".parse()?, "Other", NOW).await?;

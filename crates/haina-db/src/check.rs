@@ -1,22 +1,35 @@
 //! Whether every statement of this crate means something to the database that is open.
 
 use crate::sql::Sql;
-use crate::{Db, Result, collections, content, git, jobs, ledger, lfs, meta, people, repos, social, webhooks};
+use crate::{
+    Db, Result, buckets, collections, content, discussions, gates, git, git_pack, git_usage, identity, jobs, ledger,
+    lfs, meta, moves, oauth, people, repos, search, social, ssh_keys, webhooks,
+};
 
 impl Db {
     /// Prepares every statement; how many there are. For tests, and for `fsck` after a migration by hand.
     pub async fn check_statements(&self) -> Result<usize> {
         let modules = [
+            buckets::STATEMENTS,
             collections::STATEMENTS,
             content::STATEMENTS,
+            discussions::STATEMENTS,
+            gates::STATEMENTS,
             git::STATEMENTS,
+            git_usage::STATEMENTS,
+            git_pack::STATEMENTS,
+            identity::STATEMENTS,
             jobs::STATEMENTS,
             ledger::STATEMENTS,
             lfs::STATEMENTS,
             meta::STATEMENTS,
+            moves::STATEMENTS,
+            oauth::STATEMENTS,
             people::STATEMENTS,
             repos::STATEMENTS,
             social::STATEMENTS,
+            search::STATEMENTS,
+            ssh_keys::STATEMENTS,
             webhooks::STATEMENTS,
         ];
         let mut s = self.read().await?;
@@ -25,6 +38,7 @@ impl Db {
         built.extend(repos::list_shapes(postgres));
         built.extend(collections::list_shapes(postgres));
         built.extend(social::list_shapes(postgres));
+        built.extend(discussions::list_shapes());
         let mut count = 0;
         for sql in modules.into_iter().flatten().copied().chain(&built) {
             s.prepare(sql).await?;

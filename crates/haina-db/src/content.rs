@@ -219,6 +219,9 @@ statements! {
         "insert into repo_file (repo_id, file_hash, via, expires_at) values ($1, $2, 0, $3)
          on conflict (repo_id, file_hash) do update set expires_at = excluded.expires_at where repo_file.via = 0"
     );
+    REPO_FILE_BYTES = long(
+        "select coalesce(cast(sum(f.bytes) as bigint), 0) from repo_file r join file f on f.hash = r.file_hash where r.repo_id = $1"
+    );
     REPO_FILE_COMMIT = point("update repo_file set via = 1, expires_at = null where repo_id = $1 and file_hash = $2");
     REPO_FILE_COMMITTED = point(
         "select file_hash from repo_file where repo_id = $1 and via = 1 and file_hash > $2 order by file_hash limit $3"
@@ -233,6 +236,26 @@ statements! {
          where r.repo_id = e.repo_id and r.file_hash = e.file_hash returning r.repo_id, r.file_hash",
     );
     REPO_SHA_OF_FILE_DELETE = point("delete from repo_sha where repo_id = $1 and file_hash = $2");
+    REPO_SHA_DELETE = point("delete from repo_sha where repo_id = $1 and sha256 = $2 returning file_hash");
+    // A file that another digest of the repository stands for stays.
+    REPO_FILE_DELETE = point(
+        "delete from repo_file where repo_id = $1 and file_hash = $2 and not exists
+         (select 1 from repo_sha s where s.repo_id = $1 and s.file_hash = $2)"
+    );
+    GONE_INSERT = point(
+        "insert into lfs_gone (repo_id, sha256, at) values ($1, $2, $3)
+         on conflict (repo_id, sha256) do update set at = excluded.at"
+    );
+    GONE_FIND = point("select at from lfs_gone where repo_id = $1 and sha256 = $2");
+    REPO_FILES_AT = pair(
+        "select r.file_hash, f.bytes from repo_file r join file f on f.hash = r.file_hash
+         where r.repo_id = $1 and r.via >= $2 and r.file_hash in (select unhex(value) from json_each($3))",
+        "select r.file_hash, f.bytes from repo_file r join file f on f.hash = r.file_hash
+         where r.repo_id = $1 and r.via >= $2 and r.file_hash = any($3)",
+    );
+    REPO_FILE_RELEASE = point(
+        "update repo_file set via = 0, expires_at = $3 where repo_id = $1 and file_hash = $2 and via = 1"
+    );
     REPO_FILES_DELETE = point("delete from repo_file where repo_id = $1");
     REPO_SHAS_DELETE = point("delete from repo_sha where repo_id = $1");
     FILE_REPOS = point("select repo_id from repo_file where file_hash = $1 order by repo_id limit $2");
@@ -512,6 +535,44 @@ pub async fn commit_files(s: &mut Session, repo_id: i64, files: &[XetHash]) -> R
     Ok(s.exec_each(&REPO_FILE_COMMIT, &sets).await? == files.len() as u64)
 }
 
+/// Bytes of the large files of a repository, uploads that no commit has kept among them.
+pub async fn sum_repo_bytes(s: &mut Session, repo_id: i64) -> Result<u64> {
+    s.one(&REPO_FILE_BYTES, &values![repo_id]).await?.size(0)
+}
+
+/// Those of the files that a repository may read, with their sizes; `kept` leaves out uploads that nothing keeps yet.
+pub async fn list_repo_files(
+    s: &mut Session,
+    repo_id: i64,
+    kept: bool,
+    hashes: &[XetHash],
+) -> Result<Vec<(XetHash, u64)>> {
+    let mut all = Vec::new();
+    for part in slices(hashes).chunks(1024) {
+        let rows = s.rows(&REPO_FILES_AT, &[Value::Int(repo_id), Value::from(kept), Value::Blobs(part)]).await?;
+        for row in &rows {
+            all.push((row.xet_hash(0)?, unsigned(row, 1)?));
+        }
+    }
+    Ok(all)
+}
+
+/// Gives a repository files that it may not have had, as uploads do. The files must be stored.
+pub async fn lend_files(s: &mut Session, repo_id: i64, files: &[XetHash], expires: Timestamp) -> Result<()> {
+    for file in files {
+        s.exec(&FILE_XORBS_TOUCH, &values![file]).await?;
+        s.exec(&REPO_FILE_UPLOAD, &values![repo_id, file, expires]).await?;
+    }
+    Ok(())
+}
+
+/// Keeps files of a repository only until then, unless they are uploaded or kept again.
+pub async fn release_files(s: &mut Session, repo_id: i64, files: &[XetHash], expires: Timestamp) -> Result<()> {
+    let sets: Vec<_> = files.iter().map(|file| values![repo_id, file, expires]).collect();
+    let sets: Vec<&[Value<'_>]> = sets.iter().map(|set| set.as_slice()).collect();
+    s.exec_each(&REPO_FILE_RELEASE, &sets).await.map(drop)
+}
+
 /// Files that commits of a repository keep, in order, after one.
 pub async fn list_committed_files(s: &mut Session, repo_id: i64, after: &XetHash, limit: u32) -> Result<Vec<XetHash>> {
     let rows = s.rows(&REPO_FILE_COMMITTED, &values![repo_id, after, i64::from(limit)]).await?;
@@ -532,6 +593,20 @@ pub async fn forget_repo(s: &mut Session, repo_id: i64) -> Result<()> {
     s.exec(&REPO_SHAS_DELETE, &values![repo_id]).await?;
     s.exec(&REPO_FILES_DELETE, &values![repo_id]).await?;
     Ok(())
+}
+
+/// Takes a large file from a repository on purpose; `false` if it does not hold it. The bytes stay until they are
+/// collected.
+pub async fn drop_file(s: &mut Session, repo_id: i64, sha256: &Sha256, now: Timestamp) -> Result<bool> {
+    let Some(row) = s.opt(&REPO_SHA_DELETE, &values![repo_id, sha256]).await? else { return Ok(false) };
+    s.exec(&REPO_FILE_DELETE, &values![repo_id, row.bytes(0)?]).await?;
+    s.exec(&GONE_INSERT, &values![repo_id, sha256, now]).await?;
+    Ok(true)
+}
+
+/// When a large file of a repository was deleted on purpose, the last time.
+pub async fn find_gone(s: &mut Session, repo_id: i64, sha256: &Sha256) -> Result<Option<Timestamp>> {
+    s.opt(&GONE_FIND, &values![repo_id, sha256]).await?.map(|r| r.time(0)).transpose()
 }
 
 /// What a repository holds under a SHA-256.

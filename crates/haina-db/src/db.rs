@@ -9,7 +9,7 @@ use deadpool_postgres::{Object, Pool};
 
 use crate::sql::{Row, Sql, Value};
 use crate::sqlite::{Member, Reader, Sqlite};
-use crate::{Error, Result, ledger, postgres, sqlite};
+use crate::{Error, Result, git_usage, ledger, postgres, sqlite};
 
 /// Where the database is.
 #[derive(Clone, PartialEq, Eq)]
@@ -132,6 +132,8 @@ pub struct Session {
     failed: bool,
     /// Appended to the ledger just before the commit.
     pub(crate) events: Vec<ledger::Pending>,
+    /// Written just before those.
+    pub(crate) added: git_usage::Added,
 }
 
 enum Backend {
@@ -152,7 +154,7 @@ const BULK: usize = 16;
 
 impl Session {
     fn new(backend: Backend) -> Self {
-        Self { backend, writes: false, failed: false, events: Vec::new() }
+        Self { backend, writes: false, failed: false, events: Vec::new(), added: git_usage::Added::new() }
     }
 
     /// Whether this is PostgreSQL, for the few queries whose best plan differs.
@@ -275,6 +277,7 @@ impl Tx {
     /// dropped before it returns, an answer may have been lost on the way: the change may have happened.
     pub async fn commit(mut self) -> Result<()> {
         self.0.check_writes()?;
+        git_usage::flush(&mut self.0).await?;
         ledger::flush(&mut self.0).await?;
         match std::mem::replace(&mut self.0.backend, Backend::Gone) {
             Backend::Writer(member) => member.commit().await,

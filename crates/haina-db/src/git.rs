@@ -68,6 +68,33 @@ statements! {
         "insert into lfs_pointer (repo_id, blob_oid, sha256, size) values ($1, $2, $3, $4)
          on conflict (repo_id, blob_oid) do nothing"
     );
+    // `created_at` is when the content came to the repository.
+    LIST_POINTERS = long(
+        "select p.blob_oid, p.sha256, p.size, c.created_at from lfs_pointer p
+         join repo_sha c on c.repo_id = p.repo_id and c.sha256 = p.sha256
+         join repo_file f on f.repo_id = c.repo_id and f.file_hash = c.file_hash
+         where p.repo_id = $1 order by p.sha256, p.blob_oid limit $2"
+    );
+    COPY_OBJECTS = long_pair(
+        "insert into git_object (repo_id, oid, kind, size, storage, z)
+         select $2, o.oid, o.kind, o.size, o.storage, o.z from git_object o
+         where o.repo_id = $1 and o.oid in (select unhex(value) from json_each($3))
+         on conflict (repo_id, oid) do nothing",
+        "insert into git_object (repo_id, oid, kind, size, storage, z)
+         select $2, o.oid, o.kind, o.size, o.storage, o.z from git_object o
+         where o.repo_id = $1 and o.oid = any($3)
+         on conflict (repo_id, oid) do nothing"
+    );
+    COPY_POINTERS = long_pair(
+        "insert into lfs_pointer (repo_id, blob_oid, sha256, size)
+         select $2, p.blob_oid, p.sha256, p.size from lfs_pointer p
+         where p.repo_id = $1 and p.blob_oid in (select unhex(value) from json_each($3))
+         on conflict (repo_id, blob_oid) do nothing",
+        "insert into lfs_pointer (repo_id, blob_oid, sha256, size)
+         select $2, p.blob_oid, p.sha256, p.size from lfs_pointer p
+         where p.repo_id = $1 and p.blob_oid = any($3)
+         on conflict (repo_id, blob_oid) do nothing"
+    );
     HAS_POINTER = point("select 1 from lfs_pointer where sha256 = $2 and repo_id = $1 limit 1");
     FIND_COMMIT = point(concat!("select ", commit_columns!(), " from git_commit where repo_id = $1 and oid = $2"));
     LIST_COMMITS_BY_OID = long_pair(
@@ -85,9 +112,9 @@ statements! {
     );
     INSERT_COMMITS = pair(
         "insert into git_commit (repo_id, oid, tree, parents, gen, author_user_id, committed_at, title)
-         values ($1, $2, $3, $4, $5, null, $6, $7) on conflict (repo_id, oid) do nothing",
+         values ($1, $2, $3, $4, $5, $8, $6, $7) on conflict (repo_id, oid) do nothing",
         "insert into git_commit (repo_id, oid, tree, parents, gen, author_user_id, committed_at, title)
-         select $1, c.oid, c.tree, c.parents, c.gen, null, c.at, c.title
+         select $1, c.oid, c.tree, c.parents, c.gen, $8, c.at, c.title
          from unnest($2::bytea[], $3::bytea[], $4::bytea[], $5::bigint[], $6::bigint[], $7::text[])
              as c (oid, tree, parents, gen, at, title)
          on conflict (repo_id, oid) do nothing"
@@ -155,10 +182,13 @@ pub async fn insert_objects(s: &mut Session, repo: i64, objects: &[NewObject<'_>
     // In one order, so that two pushes of the same objects cannot each wait for the other.
     let mut sorted: Vec<&NewObject<'_>> = objects.iter().collect();
     sorted.sort_unstable_by_key(|o| o.oid);
+    let bytes: u64 = objects.iter().map(|o| o.z.len() as u64).sum();
     if !s.is_postgres() {
         let sets: Vec<[Value<'_>; 5]> = sorted.iter().map(|o| values![repo, &o.oid, o.kind, o.size, o.z]).collect();
         let sets: Vec<&[Value<'_>]> = sets.iter().map(|set| &set[..]).collect();
-        return s.exec_each(&INSERT_OBJECT, &sets).await;
+        let count = s.exec_each(&INSERT_OBJECT, &sets).await?;
+        s.note_objects(repo, count, objects.len(), bytes);
+        return Ok(count);
     }
     let mut count = 0;
     let mut rest = sorted.as_slice();
@@ -179,6 +209,7 @@ pub async fn insert_objects(s: &mut Session, repo: i64, objects: &[NewObject<'_>
             [Value::Int(repo), Value::Blobs(&oids), Value::Ints(&kinds), Value::Ints(&sizes), Value::Blobs(&streams)];
         count += s.exec(&INSERT_OBJECTS, &params).await?;
     }
+    s.note_objects(repo, count, objects.len(), bytes);
     Ok(count)
 }
 
@@ -265,6 +296,35 @@ pub async fn list_blob_info(s: &mut Session, repo: i64, oids: &[Oid]) -> Result<
 /// Notes that a blob is an LFS pointer.
 pub async fn insert_pointer(s: &mut Session, repo: i64, blob: &Oid, sha256: &Sha256, size: u64) -> Result<()> {
     s.exec(&INSERT_POINTER, &values![repo, blob, sha256, size]).await.map(drop)
+}
+
+/// A pointer blob whose content is here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PointerRow {
+    /// The blob.
+    pub blob: Oid,
+    /// What it points to.
+    pub sha256: Sha256,
+    /// Size of the content.
+    pub size: u64,
+    /// When the content came.
+    pub pushed_at: Timestamp,
+}
+
+/// The pointers of a repository whose content is here, by digest; at most `limit`.
+pub async fn list_pointers(s: &mut Session, repo: i64, limit: usize) -> Result<Vec<PointerRow>> {
+    let rows = s.rows(&LIST_POINTERS, &values![repo, limit]).await?;
+    rows.iter()
+        .map(|r| Ok(PointerRow { blob: r.oid(0)?, sha256: r.sha256(1)?, size: r.size(2)?, pushed_at: r.time(3)? }))
+        .collect()
+}
+
+/// Copies objects, and what is known of pointers among them, from one repository to another; how many objects came.
+pub async fn copy_objects(s: &mut Session, from: i64, to: i64, oids: &[Oid]) -> Result<u64> {
+    let blobs: Vec<&[u8]> = oids.iter().map(|o| o.0.as_slice()).collect();
+    let count = s.exec(&COPY_OBJECTS, &[Value::Int(from), Value::Int(to), Value::Blobs(&blobs)]).await?;
+    s.exec(&COPY_POINTERS, &[Value::Int(from), Value::Int(to), Value::Blobs(&blobs)]).await?;
+    Ok(count)
 }
 
 /// Whether any blob of the repository points to this file.
@@ -396,14 +456,14 @@ pub async fn insert_commit(s: &mut Session, repo: i64, commit: &CommitRow) -> Re
     s.exec(&INSERT_COMMIT, &params).await.map(drop)
 }
 
-/// Keeps commits that accounts are not known to have made here; those that the repository has already are left alone.
-pub async fn insert_commits(s: &mut Session, repo: i64, commits: &[CommitRow]) -> Result<()> {
+/// Keeps commits that one account made known here; those that the repository has already are left alone.
+pub async fn insert_commits(s: &mut Session, repo: i64, commits: &[CommitRow], author: Option<i64>) -> Result<()> {
     let parents: Vec<Vec<u8>> = commits.iter().map(|c| c.parents.iter().flat_map(|p| p.0).collect()).collect();
     if !s.is_postgres() {
-        let sets: Vec<[Value<'_>; 7]> = commits
+        let sets: Vec<[Value<'_>; 8]> = commits
             .iter()
             .zip(&parents)
-            .map(|(c, parents)| values![repo, &c.oid, &c.tree, parents, c.gen_number, c.committed_at, &c.title])
+            .map(|(c, parents)| values![repo, &c.oid, &c.tree, parents, c.gen_number, c.committed_at, &c.title, author])
             .collect();
         let sets: Vec<&[Value<'_>]> = sets.iter().map(|set| &set[..]).collect();
         return s.exec_each(&INSERT_COMMITS, &sets).await.map(drop);
@@ -423,6 +483,7 @@ pub async fn insert_commits(s: &mut Session, repo: i64, commits: &[CommitRow]) -
             Value::Ints(&generations),
             Value::Ints(&times),
             Value::Texts(&titles),
+            Value::from(author),
         ];
         s.exec(&INSERT_COMMITS, &params).await?;
     }

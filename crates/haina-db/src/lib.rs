@@ -9,23 +9,33 @@
 //! Every query is a function over `&mut Session`; a [`Tx`] dereferences to one, so that each serves both.
 //! Why there are two drivers and no `sqlx`: `docs/decisions/0002-database-drivers.md`.
 
+pub mod buckets;
 mod check;
 pub mod collections;
 pub mod content;
 mod db;
+pub mod discussions;
 mod error;
+pub mod gates;
 pub mod git;
+pub mod git_pack;
+pub mod git_usage;
+pub mod identity;
 pub mod jobs;
 pub mod ledger;
 pub mod lfs;
 pub mod meta;
 mod migrate;
+pub mod moves;
+pub mod oauth;
 pub mod people;
 mod postgres;
 pub mod repos;
+pub mod search;
 pub mod social;
 mod sql;
 mod sqlite;
+pub mod ssh_keys;
 pub mod webhooks;
 
 pub use db::{Config, Db, Session, Tx};

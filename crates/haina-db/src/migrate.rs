@@ -28,7 +28,16 @@ const MIGRATIONS: &[Migration] = migrations! {
     2 "0002_content";
     3 "0003_lfs";
     4 "0004_social";
-    5 "0005_webhooks";
+    5 "0005_search";
+    6 "0006_git_usage";
+    7 "0007_discussion";
+    8 "0008_manage";
+    9 "0009_git_pack";
+    10 "0010_ssh";
+    11 "0011_buckets";
+    12 "0012_webhooks";
+    13 "0013_oauth";
+    14 "0014_identity";
 };
 
 /// PostgreSQL's advisory lock for migrating ("hainamig").

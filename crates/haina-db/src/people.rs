@@ -19,7 +19,8 @@ macro_rules! user_columns {
         "n.id, n.name, n.full_name, n.created_at, a.email, a.password_hash, a.is_admin, a.disabled_at"
     };
 }
-const USER_COLUMNS: usize = 8;
+pub(crate) use user_columns;
+pub(crate) const USER_COLUMNS: usize = 8;
 
 statements! {
     INSERT_NAMESPACE = point(
@@ -65,19 +66,20 @@ statements! {
          where m.org_id = $1 order by n.fold"
     ));
     INSERT_TOKEN = point(
-        "insert into token (user_id, name, hash, hint, role, scopes, created_at, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8) returning id"
+        "insert into token (user_id, name, hash, hint, role, scopes, created_at, expires_at, grant_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id"
     );
     FIND_TOKEN_BY_HASH = point(concat!(
         "select ", user_columns!(), ",
-             t.id, t.name, t.hint, t.role, t.scopes, t.created_at, t.expires_at, t.last_used_at, t.revoked_at
+             t.id, t.name, t.hint, t.role, t.scopes, t.created_at, t.expires_at, t.last_used_at, t.revoked_at, t.grant_id
          from token t join account a on a.user_id = t.user_id join namespace n on n.id = t.user_id where t.hash = $1"
     ));
     LIST_TOKENS = point(
-        "select t.id, t.name, t.hint, t.role, t.scopes, t.created_at, t.expires_at, t.last_used_at, t.revoked_at
-         from token t where t.user_id = $1 and t.revoked_at is null order by t.id"
+        "select t.id, t.name, t.hint, t.role, t.scopes, t.created_at, t.expires_at, t.last_used_at, t.revoked_at, t.grant_id
+         from token t where t.user_id = $1 and t.revoked_at is null and t.grant_id is null order by t.id"
     );
     REVOKE_TOKEN = point("update token set revoked_at = $3 where id = $2 and user_id = $1 and revoked_at is null");
+    REVOKE_TOKEN_BY_HASH = point("update token set revoked_at = $2 where hash = $1 and revoked_at is null");
     TOUCH_TOKEN = point("update token set last_used_at = $2 where id = $1");
     INSERT_SESSION = point(
         "insert into session (hash, user_id, created_at, expires_at, last_seen_at) values ($1, $2, $3, $4, $3) returning id"
@@ -176,7 +178,7 @@ pub struct User {
 }
 
 impl User {
-    fn from_row(row: &Row) -> Result<Self> {
+    pub(crate) fn from_row(row: &Row) -> Result<Self> {
         Ok(Self {
             id: row.int(0)?,
             name: Slug::from_stored(row.text(1)?),
@@ -339,6 +341,8 @@ pub struct Token {
     pub last_used_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// What a person allowed an application, if the token is the application's.
+    pub grant_id: Option<i64>,
 }
 
 impl Token {
@@ -360,6 +364,7 @@ impl Token {
             expires_at: row.opt_time(at + 6)?,
             last_used_at: row.opt_time(at + 7)?,
             revoked_at: row.opt_time(at + 8)?,
+            grant_id: row.opt_int(at + 9)?,
         })
     }
 }
@@ -381,6 +386,8 @@ pub struct NewToken<'a> {
     pub created_at: Timestamp,
     /// When it ends.
     pub expires_at: Option<Timestamp>,
+    /// The grant that it is issued on, if it is an application's.
+    pub grant_id: Option<i64>,
 }
 
 /// Keeps a new token; its id.
@@ -400,7 +407,8 @@ pub async fn insert_token(s: &mut Session, token: &NewToken<'_>) -> Result<i64> 
         token.role.as_str(),
         scopes.as_deref(),
         token.created_at,
-        token.expires_at
+        token.expires_at,
+        token.grant_id
     ];
     s.one(&INSERT_TOKEN, &params).await?.int(0)
 }
@@ -411,9 +419,14 @@ pub async fn find_token_by_hash(s: &mut Session, hash: &[u8; 32]) -> Result<Opti
     row.map(|r| Ok((Token::from_row(&r, USER_COLUMNS)?, User::from_row(&r)?))).transpose()
 }
 
-/// A user's tokens that are not revoked, oldest first.
+/// A user's own tokens that are not revoked, oldest first; those of applications are on their grants.
 pub async fn list_tokens(s: &mut Session, user: i64) -> Result<Vec<Token>> {
     s.rows(&LIST_TOKENS, &values![user]).await?.iter().map(|r| Token::from_row(r, 0)).collect()
+}
+
+/// Makes the token of this secret end, whoever holds it; false if none does.
+pub async fn revoke_token_by_hash(s: &mut Session, hash: &[u8; 32], now: Timestamp) -> Result<bool> {
+    Ok(s.exec(&REVOKE_TOKEN_BY_HASH, &values![hash, now]).await? > 0)
 }
 
 /// Revokes a token; false if the user has no such token that works.

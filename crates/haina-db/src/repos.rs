@@ -7,6 +7,7 @@ use std::str::FromStr;
 use haina_types::{Oid, RefName, RepoKind, RepoName, RepoPath, Timestamp, Visibility};
 
 use crate::people::{Namespace, namespace_columns};
+use crate::search::{self, Term};
 use crate::sql::{Row, Sql, Value, statements, values};
 use crate::{Result, Session};
 
@@ -60,21 +61,24 @@ statements! {
     TOUCH_REPO = point("update repo set updated_at = $2 where id = $1");
     SET_TRENDING = point("update repo set trending = $2 where id = $1");
     ADD_USED_BYTES = point("update repo set used_bytes = used_bytes + $2 where id = $1");
+    SUM_USED_BYTES = point("select coalesce(cast(sum(used_bytes) as bigint), 0) from repo where ns_id = $1");
     PUT_CARD = point(
-        "insert into repo_card (repo_id, commit_oid, card, config, safetensors, gguf, pipeline_tag, library_name, description)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        "insert into repo_card (repo_id, commit_oid, card, config, safetensors, gguf, pipeline_tag, library_name, description,
+             parameters)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          on conflict (repo_id) do update set commit_oid = excluded.commit_oid, card = excluded.card,
              config = excluded.config, safetensors = excluded.safetensors, gguf = excluded.gguf,
-             pipeline_tag = excluded.pipeline_tag, library_name = excluded.library_name, description = excluded.description"
+             pipeline_tag = excluded.pipeline_tag, library_name = excluded.library_name, description = excluded.description,
+             parameters = excluded.parameters"
     );
     FIND_CARD = point(
-        "select repo_id, commit_oid, card, config, safetensors, gguf, pipeline_tag, library_name, description
+        "select repo_id, commit_oid, card, config, safetensors, gguf, pipeline_tag, library_name, description, parameters
          from repo_card where repo_id = $1"
     );
     LIST_CARDS = long_pair(
-        "select repo_id, commit_oid, card, config, safetensors, gguf, pipeline_tag, library_name, description
+        "select repo_id, commit_oid, card, config, safetensors, gguf, pipeline_tag, library_name, description, parameters
          from repo_card where repo_id in (select value from json_each($1))",
-        "select repo_id, commit_oid, card, config, safetensors, gguf, pipeline_tag, library_name, description
+        "select repo_id, commit_oid, card, config, safetensors, gguf, pipeline_tag, library_name, description, parameters
          from repo_card where repo_id = any($1)"
     );
     DELETE_TAGS = point("delete from repo_tag where repo_id = $1");
@@ -159,6 +163,11 @@ impl Repo {
         RepoPath { namespace: self.namespace.name.clone(), name: self.name.clone() }
     }
 
+    /// Whether everyone may read its content.
+    pub fn is_open(&self) -> bool {
+        self.visibility == Visibility::Public && self.gated.is_none()
+    }
+
     pub(crate) fn from_row(row: &Row) -> Result<Self> {
         Ok(Self {
             id: row.int(0)?,
@@ -213,7 +222,9 @@ pub async fn insert_repo(s: &mut Session, repo: &NewRepo<'_>) -> Result<i64> {
         repo.created_by,
         repo.created_at
     ];
-    s.one(&INSERT_REPO, &params).await?.int(0)
+    let id = s.one(&INSERT_REPO, &params).await?.int(0)?;
+    search::put_name(s, id).await?;
+    Ok(id)
 }
 
 /// By kind and folded names.
@@ -256,7 +267,9 @@ pub async fn delete_repo(s: &mut Session, id: i64) -> Result<bool> {
 /// Gives a repository another owner or name. [`crate::Error::Conflict`] says that the place is taken.
 pub async fn rename_repo(s: &mut Session, id: i64, ns_id: i64, name: &RepoName, now: Timestamp) -> Result<bool> {
     let fold = name.fold();
-    Ok(s.exec(&RENAME_REPO, &values![id, ns_id, name.as_str(), &fold, now]).await? > 0)
+    let found = s.exec(&RENAME_REPO, &values![id, ns_id, name.as_str(), &fold, now]).await? > 0;
+    search::put_name(s, id).await?;
+    Ok(found)
 }
 
 /// Changes who may know of a repository.
@@ -289,6 +302,11 @@ pub async fn add_used_bytes(s: &mut Session, id: i64, bytes: i64) -> Result<()> 
     s.exec(&ADD_USED_BYTES, &values![id, bytes]).await.map(drop)
 }
 
+/// Bytes of all repositories of a namespace together.
+pub async fn sum_used_bytes(s: &mut Session, ns_id: i64) -> Result<u64> {
+    s.one(&SUM_USED_BYTES, &values![ns_id]).await?.size(0)
+}
+
 /// What a repository's files say of it. The JSON texts are kept as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Card {
@@ -308,6 +326,8 @@ pub struct Card {
     pub library_name: Option<String>,
     /// A line or two for lists.
     pub description: Option<String>,
+    /// Parameters of the weights.
+    pub parameters: Option<u64>,
 }
 
 impl Card {
@@ -321,6 +341,7 @@ impl Card {
             pipeline_tag: row.opt_string(6)?,
             library_name: row.opt_string(7)?,
             description: row.opt_string(8)?,
+            parameters: row.opt_int(9)?.and_then(|n| u64::try_from(n).ok()),
         };
         Ok((row.int(0)?, card))
     }
@@ -337,7 +358,8 @@ pub async fn put_card(s: &mut Session, repo: i64, card: &Card) -> Result<()> {
         card.gguf.as_deref(),
         card.pipeline_tag.as_deref(),
         card.library_name.as_deref(),
-        card.description.as_deref()
+        card.description.as_deref(),
+        card.parameters
     ];
     s.exec(&PUT_CARD, &params).await.map(drop)
 }
@@ -475,6 +497,8 @@ pub struct RepoFilter {
     pub kinds: Vec<RepoKind>,
     /// Whose `namespace/name` contains each of these, without regard to case.
     pub search: Vec<String>,
+    /// Whose name contains each of `search`, or whose words include all of these. With words, either will do.
+    pub words: Vec<Term>,
     /// Of this namespace, by folded name.
     pub author: Option<String>,
     /// With all of these tags.
@@ -485,6 +509,8 @@ pub struct RepoFilter {
     pub library: Option<String>,
     /// Gated or not.
     pub gated: Option<bool>,
+    /// With at least and at most so many parameters.
+    pub parameters: (Option<u64>, Option<u64>),
     /// Only of these ids.
     pub ids: Option<Vec<i64>>,
     /// Whose eyes it is for.
@@ -504,11 +530,13 @@ impl Default for RepoFilter {
         Self {
             kinds: Vec::new(),
             search: Vec::new(),
+            words: Vec::new(),
             author: None,
             tags: Vec::new(),
             pipeline_tag: None,
             library: None,
             gated: None,
+            parameters: (None, None),
             ids: None,
             viewer: Viewer::Everyone,
             sort: Sort::default(),
@@ -610,13 +638,81 @@ enum Start {
     Library,
     /// All of this owner.
     Author,
+    /// All that the index of names or words finds.
+    Found,
+}
+
+/// What the search words of a list are to the database.
+#[derive(Debug, Default)]
+struct Search {
+    /// For `like`; empty when words will do as well.
+    patterns: Vec<String>,
+    /// For the index of names.
+    name: Option<String>,
+    /// For the index of words.
+    words: Option<String>,
+    /// So many have them that each row is looked up as the list comes to it.
+    each: bool,
+}
+
+impl Search {
+    fn new(filter: &RepoFilter, postgres: bool) -> Self {
+        let words = search::expression(&filter.words, postgres);
+        let parts: Vec<String> = filter.search.iter().map(|w| w.to_lowercase()).filter(|w| !w.is_empty()).collect();
+        let indexed = parts.iter().all(|p| search::occurs_in_names(p));
+        let terms: Vec<Term> = parts.iter().flat_map(|p| search::name_terms(p)).collect();
+        let name = if indexed { search::expression(&terms, postgres) } else { None };
+        // Either will do: what only the index can say is enough. If not, it only narrows down.
+        let patterns = if words.is_some() { Vec::new() } else { parts.iter().map(|w| pattern(w)).collect() };
+        Self { patterns, name, words, each: false }
+    }
+
+    /// Looks how many repositories the indices on SQLite find, up to `few`; whether it is fewer.
+    async fn probe(&mut self, s: &mut Session, few: usize) -> Result<bool> {
+        let mut count = 0;
+        if let Some(name) = &self.name {
+            let found = s.one(&search::PROBE_NAME, &values![name, few]).await?.size(0)?;
+            if found == 0 && self.words.is_some() {
+                self.name = None;
+            }
+            count += found;
+        }
+        if let Some(words) = &self.words {
+            // One in eight: then a page is full before many rows were looked up, and finding them all would take long.
+            let many = s.one(&search::LAST_REPO, &[]).await?.size(0)? / 8;
+            let most = (few as u64).max(many);
+            let found = s.one(&search::PROBE_TEXT, &values![words, most]).await?.size(0)?;
+            self.each = found >= most;
+            count += found;
+        }
+        Ok((self.name.is_some() || self.words.is_some()) && count < few as u64)
+    }
+
+    /// The ids that the indices find, as a query; `None` if they are not asked.
+    fn found<'a>(&'a self, c: &mut Conditions<'a>) -> Option<String> {
+        let mut all = Vec::new();
+        for (table, column, query) in [("repo_name", "grams", &self.name), ("repo_text", "words", &self.words)] {
+            if let Some(query) = query {
+                let p = c.bind(query);
+                all.push(if self.each {
+                    format!("exists (select 1 from {table} where {table} match {p} and rowid = r.id)")
+                } else if c.postgres {
+                    format!("select repo_id as id from {table} where {column} @@ {p}::text::tsquery")
+                } else {
+                    format!("select rowid as id from {table} where {table} match {p}")
+                });
+            }
+        }
+        let joint = if self.each { " or " } else { " union " };
+        (!all.is_empty()).then(|| all.join(joint))
+    }
 }
 
 /// Rows that are sorted sooner than they are searched for in the order of the list.
 const FEW: usize = 4000;
 
 /// Where a list on SQLite should start.
-async fn choose_start(s: &mut Session, filter: &RepoFilter) -> Result<Start> {
+async fn choose_start(s: &mut Session, filter: &RepoFilter, search: &mut Search) -> Result<Start> {
     let mut candidates: Vec<(Start, &Sql, &str)> = Vec::new();
     candidates.extend(filter.author.as_deref().map(|a| (Start::Author, &PROBE_AUTHOR, a)));
     candidates.extend(filter.tags.iter().enumerate().map(|(i, t)| (Start::Tag(i), &PROBE_TAG, t.as_str())));
@@ -631,26 +727,33 @@ async fn choose_start(s: &mut Session, filter: &RepoFilter) -> Result<Start> {
             best = (count, start);
         }
     }
+    if search.probe(s, best.0).await? {
+        best.1 = Start::Found;
+    }
     Ok(best.1)
 }
 
-/// The statement of a list of one kind and its parameters. `patterns` are those of the search words.
+/// The statement of a list of one kind and its parameters.
 fn list_statement<'a>(
     filter: &'a RepoFilter,
     kind: RepoKind,
-    patterns: &'a [String],
+    search: &'a Search,
     start: Start,
     postgres: bool,
 ) -> (Sql, Vec<Value<'a>>) {
     let mut c = Conditions { text: String::new(), params: Vec::new(), postgres };
+    let found = search.found(&mut c);
     // On SQLite `cross join` is a join whose order is kept.
-    let (from, join) = match start {
-        Start::Order if postgres => ("repo r", "join"),
-        Start::Order => ("repo r", "cross join"),
-        Start::Tag(_) => ("repo_tag w cross join repo r on r.id = w.repo_id", "cross join"),
-        Start::Task | Start::Library => ("repo_card w cross join repo r on r.id = w.repo_id", "cross join"),
-        Start::Author => ("namespace w cross join repo r on r.ns_id = w.id", "cross join"),
+    let from = match start {
+        Start::Order => "repo r".to_owned(),
+        Start::Tag(_) => "repo_tag w cross join repo r on r.id = w.repo_id".to_owned(),
+        Start::Task | Start::Library => "repo_card w cross join repo r on r.id = w.repo_id".to_owned(),
+        Start::Author => "namespace w cross join repo r on r.ns_id = w.id".to_owned(),
+        Start::Found => {
+            format!("({}) w cross join repo r on r.id = w.id", found.as_deref().unwrap_or("select 0 as id"))
+        }
     };
+    let join = if postgres { "join" } else { "cross join" };
     let p = c.bind(kind);
     c.and(&format!("r.kind = {p}"));
     c.viewer(&filter.viewer);
@@ -661,7 +764,14 @@ fn list_statement<'a>(
             _ => format!("r.ns_id = (select a.id from namespace a where a.fold = {p})"),
         });
     }
-    for pattern in patterns {
+    // Many rows fit, so walking the order finds them soon; with words only the index knows which.
+    if let Some(found) = found
+        && start != Start::Found
+        && (postgres || search.words.is_some())
+    {
+        c.and(&if search.each { format!("({found})") } else { format!("r.id in ({found})") });
+    }
+    for pattern in &search.patterns {
         let p = c.bind(pattern);
         c.and(&format!("r.search like {p} escape '!'"));
     }
@@ -690,6 +800,12 @@ fn list_statement<'a>(
         Some(true) => c.and("r.gated is not null"),
         Some(false) => c.and("r.gated is null"),
     }
+    for (bound, sign) in [(filter.parameters.0, ">="), (filter.parameters.1, "<=")] {
+        if let Some(bound) = bound {
+            let p = c.bind(bound);
+            c.and(&format!("exists (select 1 from repo_card d where d.repo_id = r.id and d.parameters {sign} {p})"));
+        }
+    }
     if let Some(ids) = &filter.ids {
         let any = c.any_of("r.id", ids);
         c.and(&any);
@@ -712,13 +828,13 @@ fn list_statement<'a>(
 
 /// A page of repositories, each with its main branch, card and tags.
 pub async fn list_repos(s: &mut Session, filter: &RepoFilter) -> Result<Page> {
-    let patterns: Vec<String> = filter.search.iter().map(|w| pattern(w)).collect();
-    let start = if s.is_postgres() { Start::Order } else { choose_start(s, filter).await? };
+    let mut search = Search::new(filter, s.is_postgres());
+    let start = if s.is_postgres() { Start::Order } else { choose_start(s, filter, &mut search).await? };
     // Kind by kind, because the indices of the orders begin with the kind; then merged.
     let kinds = if filter.kinds.is_empty() { &RepoKind::ALL[..] } else { &filter.kinds };
     let mut repos = Vec::new();
     for kind in kinds {
-        let (sql, params) = list_statement(filter, *kind, &patterns, start, s.is_postgres());
+        let (sql, params) = list_statement(filter, *kind, &search, start, s.is_postgres());
         for row in s.rows(&sql, &params).await? {
             repos.push(Repo::from_row(&row)?);
         }
@@ -784,7 +900,7 @@ pub(crate) fn list_shapes(postgres: bool) -> Vec<Sql> {
     let starts: &[Start] = if postgres {
         &[Start::Order]
     } else {
-        &[Start::Order, Start::Tag(1), Start::Task, Start::Library, Start::Author]
+        &[Start::Order, Start::Tag(1), Start::Task, Start::Library, Start::Author, Start::Found]
     };
     let mut out = Vec::new();
     for (sort, start) in Sort::ALL.into_iter().flat_map(|sort| starts.iter().map(move |start| (sort, *start))) {
@@ -796,6 +912,7 @@ pub(crate) fn list_shapes(postgres: bool) -> Vec<Sql> {
                 pipeline_tag: (on(2) || start == Start::Task).then(String::new),
                 library: (on(0) || start == Start::Library).then(String::new),
                 gated: on(3).then_some(on(4)),
+                parameters: (on(2).then_some(1), on(3).then_some(2)),
                 ids: on(4).then(Vec::new),
                 viewer: if on(5) { Viewer::User { user_id: 1, ns_ids: vec![1] } } else { Viewer::Everyone },
                 sort,
@@ -803,8 +920,19 @@ pub(crate) fn list_shapes(postgres: bool) -> Vec<Sql> {
                 after: on(5).then_some(Cursor { value: 1, id: 1 }),
                 ..RepoFilter::default()
             };
-            let patterns = if on(4) { vec![pattern("a"), pattern("b")] } else { Vec::new() };
-            out.push(list_statement(&filter, RepoKind::Model, &patterns, start, postgres).0);
+            let found = start == Start::Found;
+            let filter = RepoFilter {
+                search: if on(4) || found { vec!["abcd".to_owned(), "b".to_owned()] } else { Vec::new() },
+                words: if on(1) && (found || start == Start::Order) {
+                    vec![Term::Prefix("c".to_owned())]
+                } else {
+                    Vec::new()
+                },
+                ..filter
+            };
+            let mut search = Search::new(&filter, postgres);
+            search.each = on(0) && start == Start::Order && !postgres;
+            out.push(list_statement(&filter, RepoKind::Model, &search, start, postgres).0);
         }
     }
     out

@@ -68,7 +68,7 @@ pub(crate) const fn text(bytes: &[u8]) -> &str {
 /// `point("…")` is quick; `long("…")` may scan; `pair("sqlite", "postgres")` and `long_pair` differ by database.
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $kind:ident($($text:expr),+ $(,)?);)*) => {
-        $($(#[$doc])* static $name: $crate::sql::Sql = statements!(@$kind $name $($text),+);)*
+        $($(#[$doc])* pub(crate) static $name: $crate::sql::Sql = statements!(@$kind $name $($text),+);)*
         /// Every statement of this module.
         pub(crate) static STATEMENTS: &[&$crate::sql::Sql] = &[$(&$name),*];
     };

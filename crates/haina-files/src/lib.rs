@@ -9,6 +9,7 @@ pub mod config;
 pub mod gguf;
 pub mod known;
 pub mod markdown;
+pub mod media;
 pub mod mime;
 pub mod safetensors;
 pub mod tags;

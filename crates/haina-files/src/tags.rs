@@ -222,6 +222,8 @@ pub fn tags_of<S: AsRef<str>>(kind: RepoKind, card: &Card, files: &[S], config: 
             tags.add_all("", &facts.tags);
             tags.add_all("license:", &facts.license);
         }
+        // It has no card.
+        RepoKind::Bucket => {}
     }
     // The clients of the hosted hub expect a region; here it says nothing.
     tags.list.truncate(TAGS_MAX - 1);

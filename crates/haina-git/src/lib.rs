@@ -11,6 +11,7 @@ mod diff;
 mod edit;
 mod ignore;
 mod lfs;
+pub mod lines;
 mod name;
 mod object;
 mod pattern;

@@ -23,9 +23,20 @@ const MAY_SEE: &[(&str, &[&str])] = &[
     ("haina-app", &["haina-types", "haina-db", "haina-cas", "haina-git", "haina-files", "haina-net"]),
     ("haina-api", &["haina-types", "haina-app"]),
     ("haina-web", &["haina-types", "haina-app"]),
+    ("haina-ssh", &["haina-types", "haina-app"]),
     (
         "haina",
-        &["haina-types", "haina-db", "haina-cas", "haina-git", "haina-files", "haina-app", "haina-api", "haina-web"],
+        &[
+            "haina-types",
+            "haina-db",
+            "haina-cas",
+            "haina-git",
+            "haina-files",
+            "haina-app",
+            "haina-api",
+            "haina-web",
+            "haina-ssh",
+        ],
     ),
     ("haina-test", &["haina-types"]),
 ];
@@ -46,6 +57,7 @@ const KNOWS_NOTHING_OF: &[(&str, &[&[&str]])] = &[
     ("haina-app", &[HTTP, SQL, TEMPLATES]),
     ("haina-api", &[SQL, TEMPLATES]),
     ("haina-web", &[SQL]),
+    ("haina-ssh", &[HTTP, SQL, TEMPLATES]),
 ];
 
 /// Licences whose terms an Apache-2.0 binary can meet.

@@ -42,6 +42,7 @@ const RESERVED: &[&str] = &[
     "findings",
     "resolve",
     "oauth",
+    "device",
     ".well-known",
     "me",
     "xet",
@@ -205,10 +206,12 @@ pub enum RepoKind {
     Space,
     /// A compute kernel.
     Kernel,
+    /// Files that change in place, without a history.
+    Bucket,
 }
 
 impl RepoKind {
-    /// Every kind.
+    /// Every kind that has a history.
     pub const ALL: [Self; 4] = [Self::Model, Self::Dataset, Self::Space, Self::Kernel];
 
     /// Singular, as in request bodies and the database.
@@ -218,6 +221,7 @@ impl RepoKind {
             Self::Dataset => "dataset",
             Self::Space => "space",
             Self::Kernel => "kernel",
+            Self::Bucket => "bucket",
         }
     }
 
@@ -228,6 +232,7 @@ impl RepoKind {
             Self::Dataset => "datasets",
             Self::Space => "spaces",
             Self::Kernel => "kernels",
+            Self::Bucket => "buckets",
         }
     }
 
@@ -238,10 +243,11 @@ impl RepoKind {
             Self::Dataset => "datasets/",
             Self::Space => "spaces/",
             Self::Kernel => "kernels/",
+            Self::Bucket => "buckets/",
         }
     }
 
-    /// From the plural.
+    /// From the plural, if it has a history: routes and pages of buckets are others.
     pub fn from_plural(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|k| k.plural() == text)
     }
@@ -250,7 +256,7 @@ impl RepoKind {
 impl FromStr for RepoKind {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|k| k.as_str() == text).ok_or(())
+        Self::ALL.into_iter().chain([Self::Bucket]).find(|k| k.as_str() == text).ok_or(())
     }
 }
 

@@ -52,10 +52,33 @@ pub enum Action {
 /// Where a fine-grained token may do what. The token never exceeds its user's own rights.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenScope {
-    /// `namespace` or `namespace/name` with an optional kind prefix (`datasets/ns/name`); matched without regard to case.
+    /// `*` for everything, or `namespace` or `namespace/name` with an optional kind prefix (`datasets/ns/name`); matched without regard to case.
     pub entity: String,
     /// The strongest action it allows there.
     pub action: Action,
+}
+
+impl TokenScope {
+    /// The entity that stands for all that the token's user may reach.
+    pub const EVERYTHING: &str = "*";
+
+    /// Whether it names everything, a namespace, or a repository with or without the plural of its kind.
+    pub fn is_well_formed(&self) -> bool {
+        let rest = match self.entity.split_once('/') {
+            Some((plural, rest)) if rest.contains('/') && crate::RepoKind::from_plural(plural).is_some() => rest,
+            _ => self.entity.as_str(),
+        };
+        self.is_everything()
+            || match rest.contains('/') {
+                true => rest.parse::<crate::RepoPath>().is_ok(),
+                false => rest.parse::<crate::Slug>().is_ok(),
+            }
+    }
+
+    /// Whether it covers everything.
+    pub fn is_everything(&self) -> bool {
+        self.entity == Self::EVERYTHING
+    }
 }
 
 /// The power of a token.
@@ -77,6 +100,22 @@ impl TokenRole {
             Self::Read => "read",
             Self::Write => "write",
             Self::FineGrained(_) => "fineGrained",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_name_what_can_exist() {
+        let is = |entity: &str| TokenScope { entity: entity.into(), action: Action::Read }.is_well_formed();
+        for good in ["*", "lab", "lab/model", "datasets/lab/rows", "spaces/Lab/x.y"] {
+            assert!(is(good), "{good}");
+        }
+        for bad in ["", "**", "lab/", "/lab", "a/b/c", "datasets/lab/a/b", "a b", "名"] {
+            assert!(!is(bad), "{bad}");
         }
     }
 }

@@ -37,6 +37,14 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// ISO 8601, with any offset; finer than milliseconds is cut off.
+impl std::str::FromStr for Timestamp {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        text.parse::<jiff::Timestamp>().map(|t| Self(t.as_millisecond())).map_err(drop)
+    }
+}
+
 /// The time. Rooms take it as a parameter so that tests can hold and turn it.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// Now.
@@ -104,6 +112,9 @@ mod tests {
     #[test]
     fn dates_have_milliseconds_and_z() {
         assert_eq!(Timestamp(1_769_860_800_000).to_string(), "2026-01-31T12:00:00.000Z");
+        assert_eq!("2026-01-31T12:00:00.000Z".parse(), Ok(Timestamp(1_769_860_800_000)));
+        assert_eq!("2026-01-31T13:00:00.0009+01:00".parse(), Ok(Timestamp(1_769_860_800_000)));
+        assert!("yesterday".parse::<Timestamp>().is_err());
         assert_eq!(Timestamp(784_111_777_000).http(), "Sun, 06 Nov 1994 08:49:37 GMT");
     }
 

@@ -12,7 +12,7 @@ pub fn segment(text: &str) -> String {
 }
 
 /// A path, its slashes kept.
-fn path(text: &str) -> String {
+pub fn path(text: &str) -> String {
     text.split('/').map(segment).collect::<Vec<_>>().join("/")
 }
 
@@ -80,6 +80,36 @@ impl RepoAddress {
     /// A file's bytes.
     pub fn resolve(&self, rev: &str, file: &str) -> String {
         self.below("resolve", rev, file)
+    }
+
+    /// The discussions.
+    pub fn discussions(&self) -> String {
+        format!("{}/discussions", self.url())
+    }
+
+    /// The form to begin one.
+    pub fn new_discussion(&self) -> String {
+        format!("{}/discussions/new", self.url())
+    }
+
+    /// One of them.
+    pub fn discussion(&self, number: impl std::fmt::Display) -> String {
+        format!("{}/discussions/{number}", self.url())
+    }
+
+    /// What a pull request changes.
+    pub fn changes(&self, number: impl std::fmt::Display) -> String {
+        format!("{}/discussions/{number}/files", self.url())
+    }
+
+    /// Its settings.
+    pub fn settings(&self) -> String {
+        format!("{}/settings", self.url())
+    }
+
+    /// Its gate.
+    pub fn access(&self) -> String {
+        format!("{}/access", self.url())
     }
 
     /// The history.

@@ -12,7 +12,7 @@ use crate::messages::Words;
 use crate::parts::{RepoHead, Tab};
 use crate::query::Query;
 use crate::target::Target;
-use crate::visit::{Answer, Visit, show};
+use crate::visit::{Answer, Visit, go, show};
 
 /// Commits on a page.
 pub(crate) const PAGE_LEN: u64 = 50;
@@ -62,7 +62,10 @@ impl CommitsPage {
 
 /// `GET …/commits/{rev}`
 pub(crate) async fn get(State(app): State<App>, visit: Visit, target: Target, query: Query) -> Answer {
-    let access = app.read_content(visit.caller(), target.kind, &target.path).await?;
+    let access = app.list_content(visit.caller(), target.kind, &target.path).await?;
+    if let Some(now) = target.moved(access.repo()) {
+        return Ok(go(&now.commits(target.revision.as_str()), []));
+    }
     let commit = app.resolve_revision(&access, &target.revision).await?;
     let at: u32 = query.get("p").parse().unwrap_or(0);
     let (commits, total) = app.list_commits(&access, commit, at as usize, PAGE_LEN as usize).await?;

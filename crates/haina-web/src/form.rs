@@ -8,8 +8,8 @@ use http::{HeaderMap, header};
 
 use crate::visit::{Failure, Visit};
 
-/// Largest form, in bytes.
-pub(crate) const FORM_BYTES_MAX: usize = 64 * 1024;
+/// Largest form, in bytes: a comment in a script of which each character takes nine when it is sent.
+pub(crate) const FORM_BYTES_MAX: usize = 256 * 1024;
 
 /// Something to correct in a form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +50,11 @@ impl Posted {
     /// A field's first value; empty when it is not there.
     pub fn get(&self, name: &str) -> &str {
         self.fields.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    /// Every field, in order.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The same without spaces around it; none when nothing remains.

@@ -6,15 +6,25 @@
 //!
 //! [`router`] is all that the rest of Haina sees.
 
+mod access;
 mod address;
+mod apps;
 mod assets;
+mod authorize;
 mod blob;
+mod bucket;
+mod changes;
 mod collections;
 mod commits;
+mod device;
+mod discussion;
+mod discussions;
 mod error;
 mod form;
 mod home;
+mod identity;
 mod join;
+mod keys;
 mod language;
 mod layout;
 mod likes;
@@ -22,6 +32,7 @@ mod list;
 mod locale;
 mod login;
 mod logout;
+mod manage;
 mod messages;
 mod new;
 mod parts;
@@ -29,6 +40,7 @@ mod people;
 mod profile;
 mod query;
 mod repo;
+mod signin;
 mod target;
 mod tokens;
 mod tree;
@@ -50,11 +62,19 @@ pub fn router() -> Router<App> {
         .route("/datasets", get(list::datasets))
         .route("/spaces", get(list::spaces))
         .route("/login", get(login::get).post(login::post))
+        .route("/login/with/{provider}", get(signin::begin).post(signin::directory))
+        .route("/login/callback/{provider}", get(signin::callback))
+        .route("/login/identity", get(identity::get).post(identity::link))
+        .route("/login/identity/join", post(identity::join))
+        .route("/settings/sign-in", get(identity::ways))
+        .route("/settings/sign-in/remove", post(identity::remove))
         .route("/logout", get(logout::get).post(logout::post))
         .route("/join", get(join::get).post(join::post))
         .route("/setup", get(join::setup).post(join::complete_setup))
         .route("/settings/tokens", get(tokens::get).post(tokens::post))
         .route("/settings/tokens/revoke", post(tokens::revoke))
+        .route("/settings/keys", get(keys::get).post(keys::post))
+        .route("/settings/keys/remove", post(keys::remove))
         .route("/settings/follow", post(people::follow))
         .route("/settings/webhooks", get(webhooks::list).post(webhooks::create))
         .route("/settings/webhooks/{id}", get(webhooks::get).post(webhooks::post))
@@ -62,12 +82,21 @@ pub fn router() -> Router<App> {
         .route("/collections", get(collections::list))
         .route("/collections/new", get(collections::new).post(collections::create))
         .route("/collections/{owner}/{slug}", get(collections::get).post(collections::post))
+        .route("/settings/tokens/applications/revoke", post(tokens::end_grant))
+        .route("/settings/applications", get(apps::get).post(apps::post))
+        .route("/settings/applications/secret", post(apps::secret))
+        .route("/settings/applications/remove", post(apps::remove))
+        .route("/device", get(device::get).post(device::post))
+        .route("/oauth/authorize", get(authorize::get).post(authorize::post))
         .route("/new", get(new::get).post(new::post))
         .route("/new-dataset", get(new::dataset))
         .route("/new-space", get(new::space))
         .route("/language", get(language::get).post(language::post))
         .route("/assets/{file}", get(assets::serve))
         .route("/favicon.ico", get(assets::favicon))
+        .route("/buckets/{namespace}/{name}", get(bucket::get))
+        .route("/buckets/{namespace}/{name}/tree", get(bucket::get))
+        .route("/buckets/{namespace}/{name}/tree/{*path}", get(bucket::get))
         .route("/{namespace}", get(profile::get));
     for prefix in ["", "/datasets", "/spaces"] {
         let repo = format!("{prefix}/{{namespace}}/{{name}}");
@@ -77,8 +106,14 @@ pub fn router() -> Router<App> {
             .route(&format!("{repo}/tree/{{rev}}/{{*path}}"), get(tree::get))
             .route(&format!("{repo}/blob/{{rev}}/{{*path}}"), get(blob::get))
             .route(&format!("{repo}/commits/{{rev}}"), get(commits::get))
+            .route(&format!("{repo}/discussions"), get(discussions::get).post(discussions::post))
+            .route(&format!("{repo}/discussions/new"), get(discussions::new))
+            .route(&format!("{repo}/discussions/{{num}}"), get(discussion::get).post(discussion::post))
+            .route(&format!("{repo}/discussions/{{num}}/files"), get(changes::get))
             .route(&format!("{repo}/like"), post(likes::post))
-            .route(&format!("{repo}/likers"), get(likes::likers));
+            .route(&format!("{repo}/likers"), get(likes::likers))
+            .route(&format!("{repo}/settings"), get(manage::get).post(manage::post))
+            .route(&format!("{repo}/access"), get(access::get).post(access::post));
     }
     router
         .fallback(not_found)

@@ -125,7 +125,7 @@ impl List {
         match self.kind {
             RepoKind::Dataset => "search-datasets",
             RepoKind::Space => "search-spaces",
-            RepoKind::Model | RepoKind::Kernel => "search-models",
+            RepoKind::Model | RepoKind::Kernel | RepoKind::Bucket => "search-models",
         }
     }
 
@@ -133,7 +133,7 @@ impl List {
         match self.kind {
             RepoKind::Dataset => "none-datasets",
             RepoKind::Space => "none-spaces",
-            RepoKind::Model | RepoKind::Kernel => "none-models",
+            RepoKind::Model | RepoKind::Kernel | RepoKind::Bucket => "none-models",
         }
     }
 }
@@ -158,7 +158,7 @@ async fn get(kind: RepoKind, app: App, visit: Visit, query: Query) -> Answer {
             visit.caller(),
             ListQuery {
                 kinds: vec![kind],
-                search: search.split_whitespace().take(TAGS_MAX).map(str::to_owned).collect(),
+                query: search.clone(),
                 author: Some(author.clone()).filter(|a| !a.is_empty()),
                 tags: tags.clone(),
                 sort: sort.into(),

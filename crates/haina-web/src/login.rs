@@ -9,6 +9,7 @@ use haina_types::Code;
 use http::StatusCode;
 
 use crate::form::{Posted, Problem};
+use crate::identity::choices;
 use crate::layout::{Layout, Section};
 use crate::locale::Locale;
 use crate::messages::Words;
@@ -25,6 +26,14 @@ pub(crate) struct LoginPage {
     pub name: String,
     pub problems: Vec<Problem>,
     pub signup: Signup,
+    /// Other ways in.
+    pub choices: Vec<Choice>,
+}
+
+/// A way in by an institution's own account.
+pub(crate) struct Choice {
+    pub url: String,
+    pub title: String,
 }
 
 /// `GET /login`
@@ -38,8 +47,12 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, query: Query) -> A
         page: visit.layout(Section::SignIn, true),
         next: next.to_owned(),
         name: String::new(),
-        problems: Vec::new(),
+        problems: match query.get("problem") {
+            "provider" => vec![Problem::new("", visit.words().t("problem-provider"))],
+            _ => Vec::new(),
+        },
         signup: app.signup_mode().await?,
+        choices: choices(&app, next).await?,
     })
 }
 
@@ -64,6 +77,7 @@ pub(crate) async fn post(State(app): State<App>, form: Posted) -> Result<Respons
                 name: name.to_owned(),
                 problems: vec![Problem::new("name", visit.words().t("problem-sign-in"))],
                 signup: app.signup_mode().await?,
+                choices: choices(&app, next).await?,
             };
             Ok(render(StatusCode::UNAUTHORIZED, &page))
         }

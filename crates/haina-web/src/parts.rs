@@ -88,6 +88,10 @@ pub enum Tab {
     Files,
     /// History.
     History,
+    /// Discussions and pull requests.
+    Discussions,
+    /// What only those see who may change it.
+    Settings,
 }
 
 /// Most tags in the head; the rest is a number.
@@ -116,6 +120,8 @@ pub struct RepoHead {
     pub has_use: bool,
     /// How it is liked, on its first page.
     pub likes: Option<Likes>,
+    /// Whether the visitor may change its settings.
+    pub manage: bool,
 }
 
 impl RepoHead {
@@ -132,6 +138,7 @@ impl RepoHead {
             is_tab_root: true,
             has_use: false,
             likes: None,
+            manage: false,
         }
     }
 
@@ -154,7 +161,7 @@ impl RepoHead {
         match self.address.kind {
             RepoKind::Dataset => "card-dataset",
             RepoKind::Space => "card-space",
-            RepoKind::Model | RepoKind::Kernel => "card-model",
+            RepoKind::Model | RepoKind::Kernel | RepoKind::Bucket => "card-model",
         }
     }
 
@@ -163,7 +170,7 @@ impl RepoHead {
         match self.address.kind {
             RepoKind::Dataset => "no-card-dataset",
             RepoKind::Space => "no-card-space",
-            RepoKind::Model | RepoKind::Kernel => "no-card-model",
+            RepoKind::Model | RepoKind::Kernel | RepoKind::Bucket => "no-card-model",
         }
     }
 
@@ -172,11 +179,11 @@ impl RepoHead {
         match self.address.kind {
             RepoKind::Dataset => "use-dataset",
             RepoKind::Space => "use-space",
-            RepoKind::Model | RepoKind::Kernel => "use-model",
+            RepoKind::Model | RepoKind::Kernel | RepoKind::Bucket => "use-model",
         }
     }
 
-    /// `aria-current` of the files' tab.
+    /// `aria-current` of a tab that has pages below it.
     pub fn files_current(&self) -> &'static str {
         if self.is_tab_root { "page" } else { "true" }
     }

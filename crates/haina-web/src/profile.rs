@@ -8,6 +8,7 @@ use haina_app::repos::{ListQuery, ListSort};
 use haina_types::{Code, Error, OrgRole, RepoKind, Slug, Timestamp};
 
 use crate::address::with_query;
+use crate::bucket::BucketRow;
 use crate::layout::{Layout, Section};
 use crate::locale::Locale;
 use crate::messages::Words;
@@ -19,6 +20,8 @@ use crate::visit::{Answer, Visit, show};
 const ROWS: usize = 10;
 /// Collections that are shown at once.
 const COLLECTIONS: usize = 6;
+/// Buckets that are shown.
+const BUCKETS: usize = 100;
 
 /// A profile.
 #[derive(Template)]
@@ -32,6 +35,8 @@ pub(crate) struct ProfilePage {
     pub since: Timestamp,
     pub may_create: bool,
     pub groups: Vec<Group>,
+    /// The first buckets, by name.
+    pub buckets: Vec<BucketRow>,
     /// An organization's members, or a person's organizations.
     pub links: Vec<Person>,
     pub followers: u64,
@@ -68,7 +73,7 @@ pub(crate) fn role_key(role: OrgRole) -> &'static str {
 
 impl ProfilePage {
     fn has_none(&self) -> bool {
-        self.groups.iter().all(|g| g.count == 0)
+        self.groups.iter().all(|g| g.count == 0) && self.buckets.is_empty()
     }
 
     fn all(&self, kind: &RepoKind) -> String {
@@ -99,6 +104,7 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, name: Option<Path<
         };
         groups.push(Group { kind, count, rows });
     }
+    let buckets = app.list_buckets(visit.caller(), &name, "", Some(BUCKETS), None).await?;
     let may_create = match visit.caller().is_anonymous() {
         true => false,
         false => app.namespaces_of(visit.caller()).await?.contains(&profile.name),
@@ -122,6 +128,7 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, name: Option<Path<
         followed: (!is_own && !visit.caller().is_anonymous()).then_some(standing.is_followed),
         collections: collections.into_iter().map(Into::into).collect(),
         groups,
+        buckets: buckets.items.into_iter().map(BucketRow::from).collect(),
         links: profile
             .links
             .into_iter()

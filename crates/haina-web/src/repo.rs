@@ -6,6 +6,7 @@ use askama::Template;
 use axum::extract::State;
 use haina_app::App;
 use haina_app::history::TreeOptions;
+use haina_app::requests::Standing;
 use haina_types::{RepoKind, Timestamp, Visibility};
 
 use crate::address::RepoAddress;
@@ -15,7 +16,7 @@ use crate::locale::Locale;
 use crate::messages::Words;
 use crate::parts::{FileRow, RepoHead, Tab, file_rows, is_bare, publish_commands, shorten, strings};
 use crate::target::Target;
-use crate::visit::{Answer, Visit, show};
+use crate::visit::{Answer, Visit, go, show};
 
 /// Files listed below the card.
 const FILES_SHOWN: usize = 12;
@@ -36,6 +37,8 @@ pub(crate) struct RepoPage {
     pub files: Vec<FileRow>,
     pub files_total: u64,
     pub is_empty: bool,
+    /// What is to be said of its gate, if it has one.
+    pub gate: Option<&'static str>,
     /// The commands that put something in, for those who may.
     pub publish: Option<String>,
 }
@@ -92,6 +95,7 @@ pub(crate) struct Way {
 /// The ways to use a repository. `file` is one that is worth fetching alone.
 pub(crate) fn ways(
     base_url: &str,
+    ssh_url: Option<&str>,
     at: &RepoAddress,
     private: bool,
     library: Option<&str>,
@@ -128,14 +132,31 @@ pub(crate) fn ways(
         ways.push(Way { title: "curl", text: format!("curl -L -O {bearer}{base_url}{}", at.resolve("main", file)) });
     }
     ways.push(Way { title: "git", text: format!("git clone {base_url}{}", at.url()) });
+    if let Some(ssh_url) = ssh_url {
+        ways.push(Way { title: "ssh", text: format!("git clone {ssh_url}{}", at.url()) });
+    }
     ways
+}
+
+/// The words for where somebody stands before the gate; none for whom there is none.
+pub(crate) fn gate_key(standing: &Standing, gated: bool) -> Option<&'static str> {
+    match standing {
+        Standing::Free => gated.then_some("gate-own"),
+        Standing::Unknown | Standing::Outside => Some("gate-outside"),
+        Standing::Pending => Some("gate-pending"),
+        Standing::Accepted => Some("gate-accepted"),
+        Standing::Rejected(_) => Some("gate-rejected"),
+    }
 }
 
 /// `GET /{namespace}/{name}` and its siblings for other kinds.
 pub(crate) async fn get(State(app): State<App>, visit: Visit, target: Target) -> Answer {
     let read = app.read(visit.caller(), target.kind, &target.path).await?;
+    if let Some(now) = target.moved(read.repo()) {
+        return Ok(go(&now.url(), []));
+    }
     let info = app.repo_info(&read).await?;
-    let access = app.read_content(visit.caller(), target.kind, &target.path).await?;
+    let access = app.list_content(visit.caller(), target.kind, &target.path).await?;
     let private = info.repo.visibility == Visibility::Private;
     let address = RepoAddress::new(target.kind, &info.repo.path());
 
@@ -157,7 +178,14 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, target: Target) ->
         false => {
             // Weights with a configuration and no word of their library are for transformers, nearly always.
             let guess = (example == Some("config.json")).then_some("transformers");
-            ways(app.base_url(), &address, private, info.facts.library_name.as_deref().or(guess), example)
+            ways(
+                app.base_url(),
+                app.ssh_url(),
+                &address,
+                private,
+                info.facts.library_name.as_deref().or(guess),
+                example,
+            )
         }
     };
     let links = |kind, field| strings(data, field).iter().map(|id| Link::to(kind, id)).collect();
@@ -167,6 +195,9 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, target: Target) ->
     head.set_tags(info.facts.tags.clone());
     head.has_use = !uses.is_empty();
     head.likes = Some(Likes::of(&app, &visit, &read).await?);
+    let known = !visit.caller().is_anonymous();
+    head.manage = known && app.administer(visit.caller(), target.kind, &target.path).await.is_ok();
+    let gate = gate_key(&app.gate_standing(visit.caller(), &read).await?, info.repo.gated.is_some());
     show(&RepoPage {
         l: visit.words(),
         page: visit.layout(target.section(), false),
@@ -189,6 +220,7 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, target: Target) ->
         files: if is_empty { Vec::new() } else { file_rows(files.clone()) },
         files_total: all.len() as u64,
         is_empty,
+        gate,
         publish: may_write.then(|| publish_commands(app.base_url(), None, Some(&address))),
     })
 }
@@ -200,13 +232,21 @@ mod tests {
     #[test]
     fn commands_point_here() {
         let at = RepoAddress { kind: RepoKind::Model, namespace: "ns".into(), name: "m".into() };
-        let ways = ways("https://hub.example", &at, true, Some("transformers"), Some("config.json"));
+        let ways = ways(
+            "https://hub.example",
+            Some("ssh://git@hub.example:2222"),
+            &at,
+            true,
+            Some("transformers"),
+            Some("config.json"),
+        );
         let text = |title| ways.iter().find(|w| w.title == title).map(|w| w.text.as_str()).unwrap();
         assert_eq!(text("hf"), "HF_ENDPOINT=https://hub.example hf download ns/m");
         assert_eq!(text("git"), "git clone https://hub.example/ns/m");
+        assert_eq!(text("ssh"), "git clone ssh://git@hub.example:2222/ns/m");
         assert!(text("transformers").contains("\"https://hub.example\""));
-        let unknown = super::ways("https://hub.example", &at, false, None, Some("a.txt"));
-        assert!(unknown.iter().all(|w| w.title != "transformers"));
+        let unknown = super::ways("https://hub.example", None, &at, false, None, Some("a.txt"));
+        assert!(unknown.iter().all(|w| w.title != "transformers" && w.title != "ssh"));
         assert!(text("curl").ends_with("$HF_TOKEN\" https://hub.example/ns/m/resolve/main/config.json"));
     }
 }

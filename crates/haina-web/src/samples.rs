@@ -323,12 +323,17 @@ fn repo(l: Words, kind: RepoKind, full: bool) -> repo::RepoPage {
             updated: NOW.plus_seconds(-3 * 86_400),
             commit: full.then(|| COMMIT.into()),
         },
-        uses: if full { repo::ways(BASE, &at, true, Some("transformers"), Some("config.json")) } else { vec![] },
+        uses: if full {
+            repo::ways(BASE, Some("ssh://git@hub.example:2222"), &at, true, Some("transformers"), Some("config.json"))
+        } else {
+            vec![]
+        },
         has_readme: full,
         card: full.then(|| "<h2 id=\"card-x\">用途</h2><p>本模型用于辅助撰写与润色中文科研论文。</p>".into()),
         files: if full { files() } else { vec![] },
         files_total: 14,
         is_empty: !full,
+        gate: repo::gate_key(&haina_app::requests::Standing::Outside, true).filter(|_| full),
         publish: Some(publish_commands(BASE, None, Some(&at))),
     }
 }
@@ -353,6 +358,79 @@ fn blob(l: Words, view: blob::View) -> blob::BlobPage {
 
 fn problems(l: Words) -> Vec<Problem> {
     vec![Problem::new("name", l.t("problem-name-taken")), Problem::in_english("", "Something in English.")]
+}
+
+fn discussion(l: Words, full: bool) -> discussion::DiscussionPage {
+    use discussion::{Comment, Earlier, Event, What};
+    let comment = |text: &str, hidden: bool| {
+        What::Comment(Comment {
+            html: "<p>Because</p>".into(),
+            text: text.into(),
+            is_empty: text.is_empty(),
+            edited: Some(NOW),
+            hidden,
+            earlier: vec![Earlier { text: "<i>".into(), author: None, at: NOW }],
+            may_change: full && !hidden,
+        })
+    };
+    let mut whats = vec![comment("<b>", false), comment("x", true), comment("", false)];
+    whats.extend(["event-draft", "event-opened", "event-closed", "event-merged"].map(What::Status));
+    whats.push(What::Title { from: "<a>".into(), to: "b".into() });
+    whats.push(What::Commit { subject: "Upload <x>".into(), oid: COMMIT.into() });
+    let events = whats.into_iter().enumerate().map(|(i, what)| Event {
+        id: format!("{i:024x}"),
+        author: (i != 1).then(|| "lin".into()),
+        at: NOW,
+        what,
+    });
+    discussion::DiscussionPage {
+        l,
+        page: layout(Section::Models, full.then_some("lin")),
+        head: head(RepoKind::Model, Tab::Discussions),
+        number: 7,
+        title: "A <title>".into(),
+        author: Some("lin".into()),
+        created: NOW,
+        state_key: "state-open",
+        is_open: full,
+        events: events.collect(),
+        pull: full.then(|| discussion::Pull {
+            base: "main".into(),
+            reference: "refs/pr/7".into(),
+            merge_commit: Some(COMMIT.into()),
+            conflicts: vec!["a/<b>.txt".into()],
+            conflicts_unknown: false,
+            commands: "git fetch".into(),
+        }),
+        may: discussion::May { talk: full, close: full, open: full, publish: full, merge: full, rename: full },
+        draft: "<draft>".into(),
+        problems: if full { vec![Problem::in_english("", "Not so.")] } else { vec![] },
+    }
+}
+
+fn changes(l: Words, full: bool) -> changes::ChangesPage {
+    use haina_app::discussions::{FileDiff, FileView, PullDiff};
+    let file = |view: FileView, old: bool, new: bool| {
+        let side = |on: bool| on.then_some((0o100_644, COMMIT.parse().unwrap()));
+        FileDiff { path: "a <b>/c.txt".into(), old: side(old), new: side(new), view }
+    };
+    let files = vec![
+        file(FileView::Lines("@@ -1 +1 @@\n-<a>\n+b\n".into()), true, true),
+        file(FileView::Lines(String::new()), true, true),
+        file(FileView::Large { old: Some(5), new: Some(7_000_000), pointer: String::new() }, true, true),
+        file(FileView::Binary, false, true),
+        file(FileView::TooLong, true, false),
+    ];
+    let diff = std::sync::Arc::new(PullDiff { files: if full { files } else { vec![] }, truncated: full });
+    changes::ChangesPage {
+        l,
+        page: layout(Section::Models, None),
+        head: head(RepoKind::Model, Tab::Discussions),
+        number: 7,
+        title: "A <title>".into(),
+        files: changes::files(&diff),
+        truncated: full,
+    }
 }
 
 /// Every page in the states that look different, with a name.
@@ -400,6 +478,97 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
         bare.has_readme = false;
         add(&format!("repo-{kind}-no-card"), &bare);
     }
+    use haina_app::requests::{FieldKind, FormField, GateForm, Standing, Status};
+    let manage = |full: bool| manage::ManagePage {
+        l,
+        page: layout(Section::Models, Some("lin")),
+        head: RepoHead { manage: true, ..head(RepoKind::Model, Tab::Settings) },
+        saved: full,
+        gating: if full { haina_app::repos::Gating::Manual } else { haina_app::repos::Gating::Open },
+        owners: vec!["lin".into(), "qingyun-lab".into()],
+        owner: "lin".into(),
+        name: "<x>".into(),
+        problems: if full {
+            vec![]
+        } else {
+            vec![
+                Problem::new("name", l.with2("problem-repo-taken", "owner", "lin", "name", "x")),
+                Problem::new("confirm", l.with("problem-confirm", "name", "lin/x")),
+            ]
+        },
+    };
+    add("settings", &manage(true));
+    add("settings-problems", &manage(false));
+    let field = |label: &str, kind| FormField { label: label.into(), kind };
+    let ask = |standing, full: bool| access::AskPage {
+        l,
+        page: layout(Section::Models, None),
+        head: head(RepoKind::Model, Tab::Settings),
+        standing,
+        automatic: full,
+        form: if full {
+            GateForm {
+                heading: Some("使用前请阅读 <b>".into()),
+                prompt: Some("一\n二".into()),
+                description: Some("说明".into()),
+                button: Some("同意".into()),
+                fields: vec![
+                    field("单位", FieldKind::Text),
+                    field("Country", FieldKind::Country),
+                    field("Day", FieldKind::Date),
+                    field("I agree", FieldKind::Checkbox),
+                    field("For", FieldKind::Select(vec![("a".into(), "A <x>".into()), ("b".into(), "B".into())])),
+                ],
+            }
+        } else {
+            GateForm::default()
+        },
+        answers: vec!["x".into(), String::new(), "2026-01-31".into(), "on".into(), "b".into()],
+        problems: if full { vec![Problem::in_english("", "\"单位\" is required.")] } else { vec![] },
+    };
+    add("access-ask", &ask(Standing::Outside, true));
+    for (name, standing) in [
+        ("outside", Standing::Outside),
+        ("unknown", Standing::Unknown),
+        ("pending", Standing::Pending),
+        ("accepted", Standing::Accepted),
+        ("free", Standing::Free),
+        ("rejected", Standing::Rejected(Some("不合规 <x>".into()))),
+    ] {
+        assert!(repo::gate_key(&standing, true).is_some());
+        add(&format!("access-{name}"), &ask(standing, false));
+    }
+    for status in Status::ALL {
+        let requests = |full: bool| access::RequestsPage {
+            l,
+            page: layout(Section::Models, Some("lin")),
+            head: RepoHead { manage: true, ..head(RepoKind::Model, Tab::Settings) },
+            status,
+            rows: (0..if full { 2 } else { 0 })
+                .map(|i| access::Row {
+                    id: format!("{i:024}"),
+                    name: format!("lin-{i}"),
+                    full_name: "林 <x>".into(),
+                    email: (i == 0).then(|| "lin@example.org".into()),
+                    at: NOW,
+                    answers: vec![("单位".into(), "<lab>".into())],
+                    reason: (status == Status::Rejected).then(|| "因为".into()),
+                })
+                .collect(),
+            next: full.then(|| "7".into()),
+            user: "wei".into(),
+            problems: if full {
+                vec![]
+            } else {
+                vec![
+                    Problem::new("user", l.with("problem-no-user", "name", "wei")),
+                    Problem::new("user", l.with("problem-has-access", "name", "wei")),
+                ]
+            },
+        };
+        add(&format!("requests-{}", status.as_str()), &requests(true));
+        add(&format!("requests-{}-none", status.as_str()), &requests(false));
+    }
     let tree = |full: bool| tree::TreePage {
         l,
         page: layout(Section::Models, None),
@@ -420,6 +589,38 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
         next: full.then(|| "a/b/c".into()),
         publish: None,
     };
+    let bucket = |full: bool| bucket::BucketPage {
+        l,
+        page: layout(Section::None, None),
+        at: bucket::BucketAddress(address(RepoKind::Bucket)),
+        private: !full,
+        files: if full { 3 } else { 0 },
+        bytes: if full { 5_000_000_000 } else { 0 },
+        updated: NOW,
+        path: if full { "a/<b>".into() } else { String::new() },
+        name: if full { "<b>".into() } else { String::new() },
+        crumbs: if full { crumbs("a/<b>") } else { vec![] },
+        rows: if full {
+            files()
+                .into_iter()
+                .map(|f| bucket::Row {
+                    name: f.name,
+                    path: f.path,
+                    is_folder: f.is_folder,
+                    size: f.size,
+                    changed: f.mark.map(|_| NOW.plus_seconds(-9000)),
+                    uploaded: Some(NOW),
+                })
+                .collect()
+        } else {
+            vec![]
+        },
+        is_first: !full,
+        next: full.then(|| "fa/b/c".into()),
+        command: bucket::command(BASE, "lin/runs", full),
+    };
+    add("bucket", &bucket(true));
+    add("bucket-empty", &bucket(false));
     add("tree", &tree(true));
     add("tree-empty", &tree(false));
     add("tree-empty-folder", &tree::TreePage { files: vec![], ..tree(true) });
@@ -447,6 +648,50 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
     };
     add("commits", &commits(123, 1));
     add("commits-none", &commits(0, 0));
+    let discussions = |n: u64| discussions::DiscussionsPage {
+        l,
+        page: layout(Section::Models, (n > 0).then_some("lin")),
+        head: head(RepoKind::Model, Tab::Discussions),
+        kind: haina_app::discussions::Kind::PullRequest,
+        state: haina_app::discussions::OpenState::Closed,
+        rows: (1..=n.min(4))
+            .map(|i| discussions::Row {
+                number: i as i64,
+                title: "Why <b>?".into(),
+                author: (i > 1).then(|| "lin".into()),
+                created: NOW,
+                comments: i - 1,
+                state_key: ["state-draft", "state-open", "state-closed", "state-merged"][i as usize - 1],
+                is_open: i < 3,
+                is_pull: i != 2,
+            })
+            .collect(),
+        open: n,
+        closed: 1,
+        count: n,
+        at: u64::from(n > 0),
+        may_talk: n > 0,
+    };
+    add("discussions", &discussions(123));
+    add("discussions-none", &discussions(0));
+    for full in [true, false] {
+        add(if full { "discussion-pull" } else { "discussion" }, &discussion(l, full));
+    }
+    add(
+        "discussion-new",
+        &discussions::NewPage {
+            l,
+            page: layout(Section::Models, Some("lin")),
+            head: head(RepoKind::Model, Tab::Discussions),
+            title: "x\"".into(),
+            text: "<textarea>".into(),
+            propose: "hf upload".into(),
+            problems: vec![Problem::new("title", l.t("problem-title")), Problem::new("text", l.t("problem-comment"))],
+        },
+    );
+    for full in [true, false] {
+        add(if full { "changes" } else { "changes-none" }, &changes(l, full));
+    }
     for is_org in [true, false] {
         let profile = |n| profile::ProfilePage {
             l,
@@ -465,6 +710,16 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
                 profile::Group { kind: RepoKind::Model, count: n * 2, rows: rows(n, RepoKind::Model) },
                 profile::Group { kind: RepoKind::Dataset, count: 0, rows: vec![] },
             ],
+            buckets: (0..n)
+                .map(|i| bucket::BucketRow {
+                    url: "/buckets/qingyun-lab/runs".into(),
+                    id: format!("qingyun-lab/runs-{i}"),
+                    private: i == 1,
+                    files: i,
+                    bytes: i * 1_000_000,
+                    updated: NOW,
+                })
+                .collect(),
             links: [
                 haina_types::OrgRole::Read,
                 haina_types::OrgRole::Contributor,
@@ -493,6 +748,11 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
                 next: "/new?a=\"".into(),
                 name: "lin".into(),
                 problems,
+                choices: if signup == haina_app::people::Signup::Open {
+                    vec![login::Choice { url: "/login/with/x".into(), title: "学校".into() }]
+                } else {
+                    vec![]
+                },
                 signup,
             },
         );
@@ -530,6 +790,18 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
         created: full.then(|| "hf_secret".into()),
         login_command: format!("HF_ENDPOINT={BASE} hf auth login"),
         revoked: full,
+        ended: full,
+        grants: [1, 2]
+            .into_iter()
+            .filter(|_| full)
+            .map(|id| tokens::Grant {
+                id,
+                application: "hf <b>".into(),
+                may: haina_app::oauth::Scope::ALL.map(device::scope_key).to_vec(),
+                created: NOW,
+                used: (id == 1).then_some(NOW),
+            })
+            .collect(),
         tokens: [
             haina_types::TokenRole::Read,
             haina_types::TokenRole::Write,
@@ -545,8 +817,13 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
             scopes: tokens::scopes_of(&role),
             created: NOW,
             used: None,
+            ends: (role == haina_types::TokenRole::Write).then_some(NOW),
         })
         .collect(),
+        namespaces: ["lin", "qingyun-lab"]
+            .map(|n| tokens::Choice { namespace: n.into(), chosen: "write".into() })
+            .into(),
+        days: "30".into(),
         problems: if full {
             vec![]
         } else {
@@ -559,6 +836,31 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
     };
     add("tokens", &tokens(true));
     add("tokens-none", &tokens(false));
+    let keys = |full: bool| keys::KeysPage {
+        l,
+        page: layout(Section::Settings, Some("lin")),
+        added: full,
+        removed: full,
+        keys: ["实验室 <1>", "laptop"]
+            .into_iter()
+            .filter(|_| full)
+            .map(|name| keys::Key {
+                id: 7,
+                name: name.into(),
+                kind: "ssh-ed25519".into(),
+                fingerprint: "SHA256:UCUiLr7Pjs9wFFJMDByLgc3NrtdU344OgUM45wZPcIQ".into(),
+                added: NOW,
+                used: (name == "laptop").then_some(NOW),
+            })
+            .collect(),
+        clone: full.then(|| "git clone ssh://git@hub.example:2222/lin/my-model".into()),
+        problems: if full { vec![] } else { vec![Problem::new("key", l.t("problem-key-taken"))] },
+        name: String::new(),
+        key: "ssh-ed25519 <x".into(),
+    };
+    add("keys", &keys(true));
+    add("keys-none", &keys(false));
+    signing_in(l, &mut add);
     add(
         "new",
         &new::NewPage {
@@ -613,6 +915,124 @@ fn pages(locale: Locale) -> Vec<(String, String)> {
     );
     out.extend(community(l));
     out
+}
+
+/// Pages of applications and machines that sign in.
+fn signing_in(l: Words, add: &mut dyn FnMut(&str, &dyn askama::DynTemplate)) {
+    let may = || haina_app::oauth::Scope::ALL.map(device::scope_key).to_vec();
+    for (name, done, asked) in
+        [("code", None, false), ("asked", None, true), ("in", Some(true), false), ("out", Some(false), false)]
+    {
+        let asked = asked.then(|| device::Asked {
+            code: "BCDF-GHJK".into(),
+            application: "hf".into(),
+            agent: "unknown/None; hf_hub/2.4.0; <python>".into(),
+            since: NOW.plus_seconds(-60),
+            may: may(),
+            may_change: true,
+        });
+        let problems =
+            if name == "code" { vec![Problem::new("user_code", l.t("problem-device-code"))] } else { vec![] };
+        let page = layout(Section::Settings, Some("lin"));
+        add(&format!("device-{name}"), &device::DevicePage { l, page, code: "BCDF".into(), asked, done, problems });
+    }
+    let choice = || login::Choice { url: "/login/with/keycloak".into(), title: "学校统一认证".into() };
+    for (name, viewer, signup) in [
+        ("link", Some("lin"), haina_app::people::Signup::Open),
+        ("open", None, haina_app::people::Signup::Open),
+        ("invite", None, haina_app::people::Signup::Invite),
+        ("closed", None, haina_app::people::Signup::Closed),
+    ] {
+        add(
+            &format!("identity-{name}"),
+            &identity::IdentityPage {
+                l,
+                page: layout(Section::SignIn, viewer),
+                provider: "学校统一认证".into(),
+                label: "ada@example.org".into(),
+                signup,
+                next: "/device?user_code=BCDF-GHJK".into(),
+                sign_in_url: "/login?next=%2Flogin%2Fidentity".into(),
+                name: "ada".into(),
+                full_name: "Ada <b>".into(),
+                email: "ada@example.org".into(),
+                invite: String::new(),
+                problems: if name == "invite" { problems(l) } else { vec![] },
+            },
+        );
+    }
+    for full in [true, false] {
+        let way = || identity::Way { id: 1, provider: "学校".into(), label: "ada".into(), created: NOW, used: NOW };
+        add(
+            &format!("ways-{full}"),
+            &identity::WaysPage {
+                l,
+                page: layout(Section::Settings, Some("lin")),
+                linked: full,
+                removed: full,
+                ways: if full { vec![way()] } else { vec![] },
+                choices: if full { vec![choice()] } else { vec![] },
+            },
+        );
+        add(
+            &format!("directory-{full}"),
+            &signin::DirectoryPage {
+                l,
+                page: layout(Section::SignIn, None),
+                title: "LDAP <b>".into(),
+                action: "/login/with/ldap".into(),
+                next: "/".into(),
+                name: "ada".into(),
+                problems: if full { vec![Problem::new("name", l.t("problem-sign-in"))] } else { vec![] },
+            },
+        );
+    }
+    for full in [true, false] {
+        add(
+            &format!("authorize-{full}"),
+            &authorize::AuthorizePage {
+                l,
+                page: layout(Section::None, Some("lin")),
+                application: "评测平台 <b>".into(),
+                owner: full.then(|| "qingyun-lab".into()),
+                destination: "app.example.org".into(),
+                may: if full { may() } else { vec![] },
+                may_change: full,
+                fields: vec![("state", "{\"a\": \"<\"}".into())],
+            },
+        );
+        let row = |n: u8| apps::Row {
+            client_id: format!("{n}6be6b09"),
+            name: "评测平台".into(),
+            redirect_uris: vec!["https://app.example.org/callback".into()],
+            confidential: n == 1,
+            device: n == 2,
+            created: NOW,
+        };
+        let problems = vec![
+            Problem::new("name", l.t("problem-app-name")),
+            Problem::new("redirect_uris", l.t("problem-app-address")),
+        ];
+        add(
+            &format!("apps-{full}"),
+            &apps::AppsPage {
+                l,
+                page: layout(Section::Settings, Some("lin")),
+                created: full.then(|| haina_app::oauth::RegisteredApp {
+                    client_id: "26be6b09".into(),
+                    client_secret: Some("hfo_secret".into()),
+                }),
+                removed: full,
+                apps: if full { vec![row(1), row(2)] } else { vec![] },
+                problems: if full { vec![] } else { problems },
+                name: "x".into(),
+                redirect_uris: "<x".into(),
+                confidential: full,
+                device: full,
+                issuer: BASE.into(),
+            },
+        );
+    }
 }
 
 const CODES: [Code; 20] = [
@@ -754,7 +1174,7 @@ fn nothing_needs_an_inline_style_or_script() {
 }
 
 #[test]
-fn only_sanitized_cards_and_notes_are_not_escaped() {
+fn only_what_the_application_sanitized_is_not_escaped() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
     let mut found = Vec::new();
     for file in std::fs::read_dir(folder).unwrap() {
@@ -769,7 +1189,7 @@ fn only_sanitized_cards_and_notes_are_not_escaped() {
         assert!(!text.contains("{% filter") && !text.contains("escape=\"none\""));
     }
     found.sort();
-    assert_eq!(found, [" card|safe ", " note|safe "]);
+    assert_eq!(found, [" card|safe ", " comment.html|safe ", " note|safe "]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use axum::extract::{FromRequestParts, Path};
 use haina_app::App;
+use haina_app::repos::Repo;
 use haina_types::{Code, Error, FilePath, RepoKind, RepoPath, Revision};
 use http::request::Parts;
 
@@ -15,12 +16,21 @@ pub(crate) struct Target {
     pub path: RepoPath,
     pub revision: Revision,
     pub file: Option<FilePath>,
+    /// The discussion, as it stands in the address.
+    pub number: Option<String>,
 }
 
 impl Target {
     /// The address in the words of the visitor.
     pub fn address(&self) -> RepoAddress {
         RepoAddress::new(self.kind, &self.path)
+    }
+
+    /// The address of today, if the repository was asked for by a name that it had before.
+    pub fn moved(&self, repo: &Repo) -> Option<RepoAddress> {
+        let (asked, now) = (&self.path, repo.path());
+        let same = asked.namespace.fold() == now.namespace.fold() && asked.name.fold() == now.name.fold();
+        (!same).then(|| RepoAddress::new(self.kind, &now))
     }
 
     /// The path as text; empty for the root.
@@ -40,7 +50,7 @@ pub(crate) fn section_of(kind: RepoKind) -> Section {
         RepoKind::Model => Section::Models,
         RepoKind::Dataset => Section::Datasets,
         RepoKind::Space => Section::Spaces,
-        RepoKind::Kernel => Section::None,
+        RepoKind::Kernel | RepoKind::Bucket => Section::None,
     }
 }
 
@@ -66,6 +76,7 @@ impl FromRequestParts<App> for Target {
             path: RepoPath { namespace, name },
             revision: Revision::new(find("rev").unwrap_or("main")),
             file: file.map_err(|_| Error::new(Code::EntryNotFound, "There is no such file."))?,
+            number: find("num").map(str::to_owned),
         })
     }
 }

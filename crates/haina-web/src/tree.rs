@@ -57,7 +57,10 @@ impl TreePage {
 
 /// `GET …/tree/{rev}[/{path}]`
 pub(crate) async fn get(State(app): State<App>, visit: Visit, target: Target, query: Query) -> Answer {
-    let access = app.read_content(visit.caller(), target.kind, &target.path).await?;
+    let access = app.list_content(visit.caller(), target.kind, &target.path).await?;
+    if let Some(now) = target.moved(access.repo()) {
+        return Ok(go(&now.tree(target.revision.as_str(), target.file_text()), []));
+    }
     let commit = app.resolve_revision(&access, &target.revision).await?;
     if let Some(file) = &target.file
         && app.find_entry(&access, commit, file).await?.kind != EntryKind::Directory

@@ -26,7 +26,21 @@ pub(crate) const LANGUAGE: &str = "haina_lang";
 
 /// Nothing but our own files; no script or style that is not one of them.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
-     media-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+     media-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
+/// Of a response: the origin that its forms may lead to besides this hub, since browsers follow the policy through the
+/// redirect that answers a form.
+#[derive(Debug, Clone)]
+pub(crate) struct FormsLeadTo(pub String);
+
+fn policy(more: Option<FormsLeadTo>) -> HeaderValue {
+    let fits = |origin: &str| {
+        !origin.is_empty() && origin.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.:/[]".contains(&b))
+    };
+    let more = more.filter(|FormsLeadTo(origin)| fits(origin));
+    let text = more.map(|FormsLeadTo(origin)| format!("{CONTENT_SECURITY_POLICY} {origin}"));
+    text.and_then(|t| HeaderValue::from_str(&t).ok()).unwrap_or(HeaderValue::from_static(CONTENT_SECURITY_POLICY))
+}
 
 /// One request of a visitor. Cheap to clone.
 #[derive(Clone)]
@@ -45,7 +59,7 @@ struct Inner {
 }
 
 /// The value of a cookie. Where a name occurs twice, the first is the more specific one.
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers
         .get_all(header::COOKIE)
         .iter()
@@ -164,7 +178,7 @@ impl Visit {
         let path = self.0.here.split('?').next().unwrap_or("");
         let mut segments = path.split('/').filter(|s| !s.is_empty());
         let found = match segments.next() {
-            Some("datasets" | "spaces" | "models") => segments.nth(1),
+            Some("datasets" | "spaces" | "models" | "buckets") => segments.nth(1),
             Some(first) => segments.next().or(Some(first)),
             None => None,
         };
@@ -262,8 +276,9 @@ pub(crate) async fn frame(mut request: Request, next: Next) -> Response {
             visit.error_page(&failure, &id)
         };
     }
+    let policy = policy(response.extensions_mut().remove());
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     if visit.0.form_is_new && visit.0.form_is_used.get().is_some() {
@@ -326,6 +341,17 @@ mod tests {
         visit.0.secure.set(true).unwrap();
         let cookie = visit.session_cookie("abc", visit.0.now.plus_seconds(60));
         assert_eq!(cookie, "haina_session=abc; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
+    }
+
+    #[test]
+    fn forms_lead_nowhere_by_surprise() {
+        let text = |origin: &str| policy(Some(FormsLeadTo(origin.into()))).to_str().unwrap().to_owned();
+        assert!(text("https://app.example:8443").ends_with("form-action 'self' https://app.example:8443"));
+        assert!(text("org.example.app:").ends_with("form-action 'self' org.example.app:"));
+        for bad in ["https://a; script-src *", "'unsafe-inline'", "https://a,b", ""] {
+            assert!(text(bad).ends_with("form-action 'self'"), "{bad}");
+        }
+        assert_eq!(policy(None), CONTENT_SECURITY_POLICY);
     }
 
     #[test]

@@ -170,7 +170,7 @@ async fn forms_from_elsewhere_are_refused() {
     assert_eq!(browser.send(foreign).await.status, StatusCode::FORBIDDEN);
     let plain = Request::post("/login").header(header::CONTENT_TYPE, "text/plain").body(Body::from("csrf=x")).unwrap();
     assert_eq!(browser.send(plain).await.status, StatusCode::BAD_REQUEST);
-    let large = form("/login", [("csrf", "x".repeat(100_000).as_str())], Some("same-origin"));
+    let large = form("/login", [("csrf", "x".repeat(300_000).as_str())], Some("same-origin"));
     assert_eq!(browser.send(large).await.status, StatusCode::PAYLOAD_TOO_LARGE);
 
     // An old browser that says nothing of where the form is from has the token.
@@ -240,7 +240,7 @@ async fn a_repository_is_made_and_seen_by_those_who_may() {
     let forbidden = ming.submit("/new", "/new", &fields("intruder", "public")).await;
     assert!(forbidden.status.is_client_error(), "{}", forbidden.status);
 
-    for below in ["", "/tree/main", "/blob/main/README.md", "/commits/main"] {
+    for below in ["", "/tree/main", "/blob/main/README.md", "/commits/main", "/discussions"] {
         let (open, secret) = (format!("/lin/open{below}"), format!("/lin/secret{below}"));
         assert_eq!(stranger.get(&open).await.status, StatusCode::OK, "{open}");
         assert_eq!(lin.get(&secret).await.status, StatusCode::OK, "{secret}");
@@ -276,6 +276,43 @@ fn strip(html: &str) -> String {
 }
 
 #[tokio::test]
+async fn a_bucket_is_seen_by_those_who_may() {
+    use haina_app::buckets::{Action, NewBucket, Operation};
+    let hub = Hub::new("http://hub.example").await;
+    add_person(&hub, "lin").await;
+    let token = hub.app.add_token(&"lin".parse().unwrap(), "t", haina_types::TokenRole::Write).await.unwrap();
+    let lin = hub.app.caller_by_token(&token.secret).await.unwrap();
+    for (name, visibility) in [("open", haina_types::Visibility::Public), ("shut", haina_types::Visibility::Private)] {
+        let new = NewBucket { namespace: None, name: name.parse().unwrap(), visibility: Some(visibility) };
+        let path = hub.app.create_bucket(&lin, new).await.unwrap().path;
+        let access = hub.app.write_bucket(&lin, &path).await.unwrap();
+        let put = |path: &str| Operation {
+            path: path.into(),
+            action: Action::Put { hash: "0".repeat(64), mtime: Some(0), content_type: None, from: None },
+        };
+        let done =
+            hub.app.change_bucket(&lin, &access, &[put("a b.txt"), put("runs/模型/x.bin"), put("runs_old")]).await;
+        assert!(done.unwrap().failed.is_empty());
+    }
+    let nobody = hub.browser();
+    let page = nobody.get("/buckets/lin/open").await;
+    assert_eq!(page.status, StatusCode::OK);
+    for link in ["/buckets/lin/open/resolve/a%20b.txt", "/buckets/lin/open/tree/runs\"", "hf://buckets/lin/open"] {
+        assert!(page.html.contains(link), "{link} in {}", page.html);
+    }
+    let page = nobody.get("/buckets/lin/open/tree/runs").await;
+    assert!(page.html.contains("/buckets/lin/open/tree/runs/%E6%A8%A1%E5%9E%8B") && !page.html.contains("runs_old"));
+    assert!(nobody.get("/buckets/lin/open/tree/a%20b.txt").await.html.contains("/resolve/a%20b.txt"));
+    for missing in
+        ["/buckets/lin/open/tree/none", "/buckets/lin/shut", "/buckets/lin/shut/tree/runs", "/buckets/lin/none"]
+    {
+        assert_eq!(nobody.get(missing).await.status, StatusCode::NOT_FOUND, "{missing}");
+    }
+    let profile = nobody.get("/lin").await.html;
+    assert!(profile.contains("lin/open") && !profile.contains("lin/shut"));
+}
+
+#[tokio::test]
 async fn tokens_are_shown_once_and_revoked() {
     let hub = Hub::new("http://hub.example").await;
     add_person(&hub, "lin").await;
@@ -299,6 +336,36 @@ async fn tokens_are_shown_once_and_revoked() {
     assert_eq!(gone.location(), "/settings/tokens?revoked=1");
     assert!(hub.app.caller_by_token(&secret).await.is_err());
     assert_eq!(hub.browser().get(page).await.location(), "/login?next=%2Fsettings%2Ftokens");
+}
+
+#[tokio::test]
+async fn keys_are_added_and_removed() {
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti lin@<lab>";
+    let hub = Hub::new("http://hub.example").await;
+    for name in ["lin", "mo"] {
+        add_person(&hub, name).await;
+    }
+    let (lin, mo) = (hub.browser(), hub.browser());
+    lin.sign_in("lin").await;
+    mo.sign_in("mo").await;
+    let page = "/settings/keys";
+    for bad in ["", "ssh-dss AAAA", "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0"] {
+        let answer = lin.submit(page, page, &[("name", ""), ("key", bad)]).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{bad}");
+        assert!(!answer.html.contains("c2VjcmV0"), "a private key is not shown again");
+    }
+    assert_eq!(lin.submit(page, page, &[("name", ""), ("key", KEY)]).await.location(), "/settings/keys?added=1");
+    let taken = mo.submit(page, page, &[("name", ""), ("key", KEY)]).await;
+    assert_eq!(taken.status, StatusCode::UNPROCESSABLE_ENTITY);
+
+    let list = lin.get(page).await;
+    assert!(list.html.contains("lin@&#60;lab&#62;") && list.html.contains("SHA256:UCUiLr7Pjs9w"), "{}", list.html);
+    let id = list.html.split("name=\"id\" value=\"").nth(1).and_then(|t| t.split('"').next()).unwrap();
+    assert_eq!(mo.submit(page, "/settings/keys/remove", &[("id", id)]).await.status, StatusCode::NOT_FOUND);
+    let gone = lin.submit(page, "/settings/keys/remove", &[("id", id)]).await;
+    assert_eq!(gone.location(), "/settings/keys?removed=1");
+    assert_eq!(mo.submit(page, page, &[("name", "mine"), ("key", KEY)]).await.location(), "/settings/keys?added=1");
+    assert_eq!(hub.browser().get(page).await.location(), "/login?next=%2Fsettings%2Fkeys");
 }
 
 #[tokio::test]
@@ -338,6 +405,79 @@ async fn accounts_are_made_as_the_hub_allows() {
         .await
         .unwrap();
     assert_eq!(hub.browser().get("/op").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn people_talk_and_merge_on_pages() {
+    use haina_app::history::CommitHeader;
+    use haina_types::{RepoKind, RepoPath, Revision};
+
+    let hub = Hub::new("http://hub.example").await;
+    add_person(&hub, "lin").await;
+    add_person(&hub, "ming").await;
+    let (lin, ming, stranger) = (hub.browser(), hub.browser(), hub.browser());
+    lin.sign_in("lin").await;
+    ming.sign_in("ming").await;
+    let fields = [("type", "model"), ("owner", "lin"), ("name", "open"), ("visibility", "public"), ("licence", "mit")];
+    lin.submit("/new", "/new", &fields).await;
+    let (list, new) = ("/lin/open/discussions", "/lin/open/discussions/new");
+
+    assert!(stranger.get(list).await.html.contains("Sign in to take part"));
+    assert_eq!(stranger.get(new).await.location(), "/login?next=%2Flin%2Fopen%2Fdiscussions%2Fnew");
+    let bad = ming.submit(new, list, &[("title", " "), ("text", "kept <text>")]).await;
+    assert_eq!(bad.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(bad.html.contains("kept &#60;text&#62;"));
+    let made = ming.submit(new, list, &[("title", "A <question>"), ("text", "**Why**? <script>1</script>")]).await;
+    assert_eq!((made.status, made.location()), (StatusCode::SEE_OTHER, "/lin/open/discussions/1"));
+    let one = "/lin/open/discussions/1";
+    let page = stranger.get(one).await;
+    assert!(page.html.contains("<strong>Why</strong>") && !page.html.contains("<script>1"), "{}", page.html);
+    assert!(page.html.contains("A &#60;question&#62;") && !page.html.contains("name=\"do\""));
+    // An answer is at its own place, as clients derive it from its id.
+    let said = lin.submit(one, one, &[("do", "comment"), ("text", "Because.")]).await;
+    let (path, event) = said.location().split_once('#').unwrap();
+    assert_eq!((path, event.len()), (one, 24));
+    assert!(lin.get(one).await.html.contains(&format!("<li id=\"{event}\">")));
+    // Others' words are not ming's to change.
+    assert_eq!(ming.submit(one, one, &[("do", "hide"), ("event", event)]).await.status, StatusCode::FORBIDDEN);
+    let edit = [("do", "edit"), ("event", event), ("text", "Because *so*.")];
+    assert_eq!(lin.submit(one, one, &edit).await.status, StatusCode::SEE_OTHER);
+    assert!(stranger.get(one).await.html.contains("1 earlier version"));
+    lin.submit(one, one, &[("do", "hide"), ("event", event)]).await;
+    let page = stranger.get(one).await;
+    assert!(page.html.contains("This comment has been hidden") && !page.html.contains("Because"));
+    assert_eq!(ming.submit(one, one, &[("do", "close"), ("text", "")]).await.status, StatusCode::SEE_OTHER);
+    let again = ming.submit(one, one, &[("do", "comment"), ("text", " ")]).await;
+    assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!stranger.get(list).await.html.contains(one));
+    assert!(stranger.get(&format!("{list}?status=closed")).await.html.contains(one));
+    for path in ["/lin/open/discussions/2", "/lin/open/discussions/x", "/lin/open/discussions/1/files"] {
+        assert_eq!(stranger.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+
+    // A pull request, with a file whose lines are shown.
+    let app = &hub.app;
+    let session = ming.cookies.borrow()["haina_session"].clone();
+    let caller = app.caller_by_session(&session).await.unwrap();
+    let path: RepoPath = "lin/open".parse().unwrap();
+    let talk = app.talk(&caller, RepoKind::Model, &path).await.unwrap();
+    let header = CommitHeader { summary: "Add notes".into(), ..CommitHeader::default() };
+    let mut writer = app.begin_new_pull(&talk, &Revision::main(), header).await.unwrap();
+    writer.put_file("notes.txt", b"one\n<two>\n".to_vec()).await.unwrap();
+    assert_eq!(writer.finish().await.unwrap().opened, Some(2));
+    let (two, files) = ("/lin/open/discussions/2", "/lin/open/discussions/2/files");
+    let changes = stranger.get(files).await;
+    assert!(changes.html.contains("<span class=\"add\">+&#60;two&#62;"), "{}", changes.html);
+    assert!(
+        lin.get(two).await.html.contains("value=\"merge\"") && !ming.get(two).await.html.contains("value=\"merge\"")
+    );
+    assert_eq!(ming.submit(two, two, &[("do", "merge"), ("text", "")]).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(lin.submit(two, two, &[("do", "merge"), ("text", "Thanks")]).await.location(), two);
+    assert!(stranger.get(two).await.html.contains("Merged"));
+    assert!(stranger.get("/lin/open/tree/main").await.html.contains("notes.txt"));
+    let twice = lin.submit(two, two, &[("do", "merge"), ("text", "kept")]).await;
+    assert_eq!(twice.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(twice.html.contains("merged already") && twice.html.contains(">kept</textarea>"));
 }
 
 #[tokio::test]

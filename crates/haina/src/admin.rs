@@ -1,9 +1,16 @@
 //! `haina admin …`: what the operator does at the command line. Works beside a running hub.
 
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
+use haina_app::oauth::NewApp;
 use haina_app::people::{NewOrg, NewUser, Signup};
 use haina_types::{OrgRole, Slug, TokenRole};
 
+use crate::limits::Limits;
+use crate::provider::Providers;
 use crate::{Store, print, say};
 
 /// Manage people, organizations and tokens.
@@ -21,9 +28,18 @@ enum What {
     /// Access tokens.
     #[command(subcommand)]
     Token(Token),
+    /// Public keys for SSH.
+    #[command(subcommand)]
+    Key(Key),
     /// Organizations.
     #[command(subcommand)]
     Org(Org),
+    /// Applications that sign people in here by OAuth 2 and OpenID Connect.
+    #[command(subcommand)]
+    App(App),
+    /// Sign-in by an institution's own accounts.
+    #[command(subcommand)]
+    Provider(Providers),
     /// Who may make an account.
     Signup {
         #[command(flatten)]
@@ -31,6 +47,8 @@ enum What {
         /// The new setting; prints the present one when absent.
         mode: Option<SignupMode>,
     },
+    /// What a repository, and one push, may have at most: prints it, after changing what is given.
+    Limits(Limits),
     /// Make an invitation: prints its link's secret.
     Invite {
         #[command(flatten)]
@@ -83,9 +101,64 @@ enum Token {
         /// The owner's name for it.
         #[arg(long, default_value = "command line")]
         name: String,
+        /// After how many days it ends by itself.
+        #[arg(long)]
+        days: Option<i64>,
         #[command(flatten)]
         store: Store,
     },
+}
+
+#[derive(Subcommand)]
+enum Key {
+    /// Add a public key to a user's account.
+    Add {
+        /// Whose it is.
+        user: Slug,
+        /// The file that ends in .pub; standard input when absent.
+        file: Option<PathBuf>,
+        /// The owner's name for it; its comment when absent.
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        store: Store,
+    },
+    /// List a user's keys: id, fingerprint, algorithm, when it was last used, name.
+    List {
+        /// The user.
+        user: Slug,
+        #[command(flatten)]
+        store: Store,
+    },
+    /// Remove a key from a user's account: it stops working at once.
+    Remove {
+        /// The user.
+        user: Slug,
+        /// The key's id or its fingerprint, SHA256:….
+        key: String,
+        #[command(flatten)]
+        store: Store,
+    },
+}
+
+/// Most bytes of a file with a public key that are read.
+const KEY_FILE_BYTES_MAX: u64 = 64 << 10;
+
+fn read_key(file: Option<&Path>) -> anyhow::Result<String> {
+    let mut text = String::new();
+    match file {
+        Some(path) => {
+            let open = std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+            open.take(KEY_FILE_BYTES_MAX)
+                .read_to_string(&mut text)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+        }
+        None => {
+            let input = std::io::stdin().lock();
+            input.take(KEY_FILE_BYTES_MAX).read_to_string(&mut text).context("cannot read standard input")?;
+        }
+    }
+    Ok(text)
 }
 
 #[derive(Subcommand)]
@@ -121,6 +194,44 @@ enum Org {
         org: Slug,
         /// The user.
         user: Slug,
+        #[command(flatten)]
+        store: Store,
+    },
+}
+
+#[derive(Subcommand)]
+enum App {
+    /// Register an application: prints its id and, if it is confidential, its secret, which is not shown again.
+    Add {
+        /// Its name for people.
+        name: String,
+        /// Where it may be answered, to the letter; may be given several times.
+        #[arg(long = "redirect", value_name = "URI")]
+        redirect_uris: Vec<String>,
+        /// It runs on a server and keeps a secret; without this it must use PKCE.
+        #[arg(long)]
+        confidential: bool,
+        /// It may sign in machines by a short code.
+        #[arg(long)]
+        device: bool,
+        /// The id that it has built in.
+        #[arg(long, value_name = "ID")]
+        client_id: Option<String>,
+        /// What it gets when it asks for nothing in particular, with spaces between.
+        #[arg(long, value_name = "SCOPES")]
+        scope: Option<String>,
+        #[command(flatten)]
+        store: Store,
+    },
+    /// List all applications: id, kind, name and addresses.
+    List {
+        #[command(flatten)]
+        store: Store,
+    },
+    /// Remove an application and everything that was issued to it.
+    Remove {
+        /// Its id.
+        client_id: String,
         #[command(flatten)]
         store: Store,
     },
@@ -169,13 +280,30 @@ impl Admin {
                 let app = store.open_existing().await?;
                 print(&app.reset_password(&name).await?);
             }
-            What::Token(Token::Add { user, role, name, store }) => {
+            What::Token(Token::Add { user, role, name, days, store }) => {
                 let app = store.open_existing().await?;
                 let role = match role {
                     Power::Read => TokenRole::Read,
                     Power::Write => TokenRole::Write,
                 };
-                print(&app.add_token(&user, &name, role).await?.secret);
+                print(&app.add_token_for_days(&user, &name, role, days).await?.secret);
+            }
+            What::Key(Key::Add { user, file, name, store }) => {
+                let app = store.open_existing().await?;
+                let key = app.add_ssh_key_of(&user, name.as_deref(), &read_key(file.as_deref())?).await?;
+                say(&format!("Added {} {} to {user} as \"{}\".", key.kind, key.fingerprint, key.name));
+            }
+            What::Key(Key::List { user, store }) => {
+                let app = store.open_existing().await?;
+                for key in app.list_ssh_keys_of(&user).await? {
+                    let used = key.last_used_at.map_or_else(|| "never".to_owned(), |at| at.to_string());
+                    print(&format!("{}\t{}\t{}\t{used}\t{}", key.id, key.fingerprint, key.kind, key.name));
+                }
+            }
+            What::Key(Key::Remove { user, key, store }) => {
+                let app = store.open_existing().await?;
+                app.remove_ssh_key_of(&user, &key).await?;
+                say(&format!("Removed {key} from {user}."));
             }
             What::Org(Org::Add { name, owner, full_name, store }) => {
                 let app = store.open_existing().await?;
@@ -196,6 +324,27 @@ impl Admin {
                 app.set_member(&org, &user, role).await?;
                 say(&format!("{user} is now {} of {org}.", role.as_str()));
             }
+            What::App(App::Add { name, redirect_uris, confidential, device, client_id, scope, store }) => {
+                let app = store.open_existing().await?;
+                let new = NewApp { name, redirect_uris, confidential, device, client_id, scope };
+                let made = app.add_app(new).await?;
+                print(&made.client_id);
+                if let Some(secret) = made.client_secret {
+                    print(&secret);
+                }
+            }
+            What::App(App::List { store }) => {
+                for app in store.open_existing().await?.list_all_apps().await? {
+                    let kind = if app.confidential { "confidential" } else { "public" };
+                    let device = if app.device { "+device" } else { "" };
+                    print(&format!("{}\t{kind}{device}\t{}\t{}", app.client_id, app.name, app.redirect_uris.join(" ")));
+                }
+            }
+            What::App(App::Remove { client_id, store }) => {
+                store.open_existing().await?.remove_app(&client_id).await?;
+                say("Removed.");
+            }
+            What::Provider(providers) => providers.run().await?,
             What::Signup { store, mode } => {
                 let app = store.open_existing().await?;
                 if let Some(mode) = mode {
@@ -212,6 +361,7 @@ impl Admin {
                     Signup::Closed => "closed",
                 });
             }
+            What::Limits(limits) => limits.run().await?,
             What::Invite { store, email, days } => {
                 let app = store.open_existing().await?;
                 print(&app.invite(email.as_deref(), days).await?);

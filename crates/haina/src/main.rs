@@ -3,6 +3,9 @@
 //! This crate holds configuration and wiring only: the command line, the socket, the signals.
 
 mod admin;
+mod git;
+mod limits;
+mod provider;
 mod serve;
 
 use std::path::PathBuf;
@@ -10,9 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use haina_app::webhooks::IpNet;
 use haina_app::{App, Options};
-use haina_types::{RepoKind, RepoPath};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -33,8 +34,10 @@ enum Command {
     Admin(admin::Admin),
     /// Check that everything stored is whole: exit code 0 clean, 1 findings, 2 could not check.
     Fsck(Fsck),
-    /// Write a repository as a bare git repository, with its whole history and its LFS pointers.
-    ExportGit(ExportGit),
+    /// Write a repository as a bare git repository, with its whole history and its large files.
+    ExportGit(git::ExportGit),
+    /// Bring a git repository or a bundle, with its whole history and its large files; works beside a running hub.
+    ImportGit(git::ImportGit),
 }
 
 /// Where the hub keeps everything.
@@ -73,14 +76,14 @@ impl Store {
 
     /// Opens a hub, making it in an empty folder.
     async fn open(&self, base_url: &str) -> anyhow::Result<App> {
-        self.open_for(base_url, Vec::new()).await
+        self.open_as(self.options(base_url)?).await
     }
 
-    /// Opens a hub whose webhooks may also go to these networks.
-    async fn open_for(&self, base_url: &str, webhooks_allow: Vec<IpNet>) -> anyhow::Result<App> {
+    /// Opens a hub with options of its own.
+    async fn open_as(&self, options: Options) -> anyhow::Result<App> {
         std::fs::create_dir_all(&self.data)
             .with_context(|| format!("cannot make the data folder {}", self.data.display()))?;
-        Ok(App::open(Options { webhooks_allow, ..self.options(base_url)? }).await?)
+        Ok(App::open(options).await?)
     }
 }
 
@@ -92,33 +95,6 @@ struct Fsck {
     /// Also read and hash every byte.
     #[arg(long)]
     deep: bool,
-}
-
-/// Write a repository as a bare git repository.
-#[derive(Args)]
-struct ExportGit {
-    #[command(flatten)]
-    store: Store,
-    /// The repository: namespace/name, or datasets/namespace/name and so on.
-    repo: String,
-    /// Where to: a folder that is empty or does not exist.
-    folder: PathBuf,
-}
-
-impl ExportGit {
-    async fn run(self) -> anyhow::Result<()> {
-        let (kind, path) = match self.repo.split_once('/') {
-            Some((plural, rest)) if rest.contains('/') => {
-                (RepoKind::from_plural(plural).with_context(|| format!("no kind of repository is '{plural}'"))?, rest)
-            }
-            _ => (RepoKind::Model, self.repo.as_str()),
-        };
-        let path: RepoPath = path.parse().with_context(|| format!("'{path}' is not namespace/name"))?;
-        let app = self.store.open_existing().await?;
-        let done = app.export_git(kind, &path, &self.folder).await?;
-        say(&format!("Wrote {} references and {} objects to {}.", done.refs, done.objects, self.folder.display()));
-        Ok(())
-    }
 }
 
 fn main() -> ExitCode {
@@ -135,6 +111,7 @@ fn main() -> ExitCode {
             Command::Serve(serve) => serve.run().await.map(|()| ExitCode::SUCCESS),
             Command::Admin(admin) => admin.run().await.map(|()| ExitCode::SUCCESS),
             Command::ExportGit(export) => export.run().await.map(|()| ExitCode::SUCCESS),
+            Command::ImportGit(import) => import.run().await.map(|()| ExitCode::SUCCESS),
             Command::Fsck(fsck) => return fsck.run().await,
         };
         outcome.unwrap_or_else(|e| {

@@ -41,8 +41,12 @@ pub fn router() -> OpenApiRouter<App> {
 
 /// The repository that an address names, perhaps ending in `.git`.
 async fn target(parts: &mut Parts, app: &App) -> Result<(RepoKind, RepoPath), Error> {
-    let named = Target::of_git(parts, app).await.map_err(|ApiError(e)| e)?;
+    let named = named(parts, app).await?;
     Ok((named.kind, named.path))
+}
+
+async fn named(parts: &mut Parts, app: &App) -> Result<Target, Error> {
+    Target::of_git(parts, app).await.map_err(|ApiError(e)| e)
 }
 
 async fn caller(parts: &mut Parts, app: &App) -> Result<haina_app::Caller, Error> {

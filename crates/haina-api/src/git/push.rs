@@ -20,7 +20,7 @@ pub async fn push(State(app): State<App>, request: Request) -> Response {
     let access = async {
         let caller = caller(&mut parts, &app).await?;
         let (kind, path) = target(&mut parts, &app).await?;
-        app.write(&caller, kind, &path).await
+        app.push(&caller, kind, &path).await
     };
     let access = match access.await {
         Ok(access) => access,

@@ -3,23 +3,26 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use base64::Engine;
-use futures_util::StreamExt;
-use haina_app::App;
-use haina_app::gate::WriteAccess;
+use haina_app::gate::PushAccess;
 use haina_app::history::{CommitHeader, CommitWriter, PreuploadFile, UploadMode};
-use haina_types::{Code, Error, Result as TypesResult, Revision, Sha256};
+use haina_app::{App, Caller};
+use haina_types::{Error, Result as TypesResult, Revision, Sha256};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::repo_url;
 use crate::error::Result;
+use crate::lines::{Limits, Lines};
 use crate::request::{Body, Query, Target, Who};
 
 /// Most files of one preupload question.
 const PREUPLOAD_FILES_MAX: usize = 1000;
-/// Longest line of a commit: a file of 10 MiB as base64, and its path.
-const LINE_BYTES_MAX: usize = 15 << 20;
-/// Longest body of a commit.
-const COMMIT_BYTES_MAX: u64 = 4 << 30;
+/// A line may hold a file of 10 MiB as base64, and its path.
+const LIMITS: Limits = Limits {
+    what: "commit",
+    line_bytes: 15 << 20,
+    body_bytes: 4 << 30,
+    advice: ": files over 10 MiB go through the content store",
+};
 
 /// Files about to be uploaded.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -61,19 +64,25 @@ pub struct Advice {
     oid: Option<String>,
 }
 
-pub(super) fn refuse_pull_request(query: &Query) -> TypesResult<()> {
+/// What a request that leads to a commit may do: propose, when it says so or names a pull request; else write.
+pub(super) async fn proposal_or_write(
+    app: &App,
+    caller: &Caller,
+    target: &Target,
+    query: &Query,
+) -> TypesResult<PushAccess> {
     if query.flag("create_pr") {
-        return Err(Error::new(
-            Code::Unsupported,
-            "Pull requests are not offered by this server yet: commit to a branch that you may write to.",
-        ));
+        return app.talk(caller, target.kind, &target.path).await.map(PushAccess::Talk);
     }
-    Ok(())
+    if app.is_pull(&target.rev) {
+        return app.pull_access(caller, target.kind, &target.path, &target.rev).await.map(PushAccess::Talk);
+    }
+    app.write(caller, target.kind, &target.path).await.map(PushAccess::Write)
 }
 
 /// Advises how files should travel, before they are uploaded.
 #[utoipa::path(post, path = "/api/{kind}/{namespace}/{repo}/preupload/{rev}", tag = "commits", request_body = Preupload,
-    params(("kind" = String, Path), ("namespace" = String, Path), ("repo" = String, Path), ("rev" = String, Path)),
+    params(("kind" = String, Path), ("namespace" = String, Path), ("repo" = String, Path), ("rev" = String, Path), ("create_pr" = Option<bool>, Query)),
     responses((status = 200, body = PreuploadDone), (status = 403, body = crate::error::ErrorBody), (status = 404, body = crate::error::ErrorBody)))]
 pub async fn preupload(
     State(app): State<App>,
@@ -82,8 +91,7 @@ pub async fn preupload(
     query: Query,
     Body(asked): Body<Preupload>,
 ) -> Result<Json<PreuploadDone>> {
-    let access = app.write(&caller, target.kind, &target.path).await?;
-    refuse_pull_request(&query)?;
+    let access = proposal_or_write(&app, &caller, &target, &query).await?;
     if asked.files.len() > PREUPLOAD_FILES_MAX {
         return Err(Error::invalid(format!("At most {PREUPLOAD_FILES_MAX} files may be asked at once.")).into());
     }
@@ -160,68 +168,10 @@ pub struct Committed {
     success: bool,
     commit_oid: String,
     commit_url: String,
+    /// The pull request that was opened with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pull_request_url: Option<String>,
     hook_output: String,
-}
-
-/// Splits a body into lines, each bounded.
-struct Lines {
-    stream: axum::body::BodyDataStream,
-    rest: Vec<u8>,
-    scanned: usize,
-    total: u64,
-    done: bool,
-}
-
-impl Lines {
-    fn new(body: axum::body::Body) -> Self {
-        Self { stream: body.into_data_stream(), rest: Vec::new(), scanned: 0, total: 0, done: false }
-    }
-
-    /// The next line that is not empty; `None` at the end of a complete body.
-    async fn next(&mut self) -> TypesResult<Option<Vec<u8>>> {
-        loop {
-            if let Some(at) = self.rest[self.scanned..].iter().position(|b| *b == b'\n') {
-                let rest = self.rest.split_off(self.scanned + at + 1);
-                let mut line = std::mem::replace(&mut self.rest, rest);
-                self.scanned = 0;
-                line.pop();
-                if line.iter().all(u8::is_ascii_whitespace) {
-                    continue;
-                }
-                return Ok(Some(line));
-            }
-            self.scanned = self.rest.len();
-            if self.scanned > LINE_BYTES_MAX {
-                return Err(Error::new(
-                    Code::TooLarge,
-                    format!(
-                        "A line of a commit has at most {LINE_BYTES_MAX} bytes: files over 10 MiB go through the content store."
-                    ),
-                ));
-            }
-            if self.done {
-                let line = std::mem::take(&mut self.rest);
-                self.scanned = 0;
-                return Ok((!line.iter().all(u8::is_ascii_whitespace)).then_some(line));
-            }
-            match self.stream.next().await {
-                Some(Ok(part)) => {
-                    self.total += part.len() as u64;
-                    if self.total > COMMIT_BYTES_MAX {
-                        return Err(Error::new(
-                            Code::TooLarge,
-                            format!("A commit's body has at most {COMMIT_BYTES_MAX} bytes: split it."),
-                        ));
-                    }
-                    self.rest.extend_from_slice(&part);
-                }
-                Some(Err(e)) => {
-                    return Err(Error::invalid("The request body ended early: nothing was committed.").because(e));
-                }
-                None => self.done = true,
-            }
-        }
-    }
 }
 
 fn value<T: serde::de::DeserializeOwned>(key: &str, value: serde_json::Value) -> TypesResult<T> {
@@ -238,10 +188,11 @@ async fn parse(line: Vec<u8>) -> TypesResult<Line> {
 }
 
 /// Makes a commit. The body is NDJSON: a `header` line, then `file`, `lfsFile`, `deletedFile`, `deletedFolder` and
-/// `deletedEntry` lines; all or nothing.
+/// `deletedEntry` lines; all or nothing. With `create_pr` it opens a pull request for the branch; everyone who may read
+/// the content may do that.
 #[utoipa::path(post, path = "/api/{kind}/{namespace}/{repo}/commit/{rev}", tag = "commits",
     request_body(content = String, content_type = "application/x-ndjson"),
-    params(("kind" = String, Path), ("namespace" = String, Path), ("repo" = String, Path), ("rev" = String, Path)),
+    params(("kind" = String, Path), ("namespace" = String, Path), ("repo" = String, Path), ("rev" = String, Path, description = "a branch, or refs/pr/N"), ("create_pr" = Option<bool>, Query)),
     responses((status = 200, body = Committed), (status = 400, body = crate::error::ErrorBody), (status = 403, body = crate::error::ErrorBody), (status = 404, body = crate::error::ErrorBody),
         (status = 412, body = crate::error::ErrorBody), (status = 422, body = crate::error::ErrorBody)))]
 pub async fn commit(
@@ -251,22 +202,29 @@ pub async fn commit(
     query: Query,
     request: Request,
 ) -> Result<Json<Committed>> {
-    let access = app.write(&caller, target.kind, &target.path).await?;
-    refuse_pull_request(&query)?;
-    let mut lines = Lines::new(request.into_body());
-    let writer = begin(&app, &access, &target.rev, &mut lines).await?;
+    let access = proposal_or_write(&app, &caller, &target, &query).await?;
+    let mut lines = Lines::new(request.into_body(), LIMITS);
+    let writer = begin(&app, &access, &target.rev, query.flag("create_pr"), &mut lines).await?;
     let writer = fill(writer, &mut lines).await?;
     let done = writer.finish().await?;
     let repo = access.repo();
+    let url = repo_url(&app, repo.kind, &repo.path().to_string());
     Ok(Json(Committed {
         success: true,
         commit_oid: done.id.to_string(),
-        commit_url: format!("{}/commit/{}", repo_url(&app, repo.kind, &repo.path().to_string()), done.id),
+        commit_url: format!("{url}/commit/{}", done.id),
+        pull_request_url: done.opened.map(|number| format!("{url}/discussions/{number}")),
         hook_output: String::new(),
     }))
 }
 
-async fn begin(app: &App, access: &WriteAccess, rev: &Revision, lines: &mut Lines) -> TypesResult<CommitWriter> {
+async fn begin(
+    app: &App,
+    access: &PushAccess,
+    rev: &Revision,
+    opens: bool,
+    lines: &mut Lines,
+) -> TypesResult<CommitWriter> {
     let no_header = || Error::invalid("The first line of a commit must be its \"header\".");
     let first = parse(lines.next().await?.ok_or_else(no_header)?).await?;
     if first.key != "header" {
@@ -278,7 +236,11 @@ async fn begin(app: &App, access: &WriteAccess, rev: &Revision, lines: &mut Line
         description: header.description.unwrap_or_default(),
         parent: header.parent_commit,
     };
-    app.begin_commit(access, rev, header).await
+    match access {
+        PushAccess::Write(access) => app.begin_commit(access, rev, header).await,
+        PushAccess::Talk(access) if opens => app.begin_new_pull(access, rev, header).await,
+        PushAccess::Talk(access) => app.begin_pull_commit(access, rev, header).await,
+    }
 }
 
 async fn fill(mut writer: CommitWriter, lines: &mut Lines) -> TypesResult<CommitWriter> {
@@ -322,47 +284,6 @@ async fn fill(mut writer: CommitWriter, lines: &mut Lines) -> TypesResult<Commit
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Reads a body that arrives in the given pieces.
-    async fn read(pieces: Vec<&[u8]>) -> TypesResult<Vec<Vec<u8>>> {
-        let pieces: Vec<std::io::Result<bytes::Bytes>> =
-            pieces.into_iter().map(|p| Ok(bytes::Bytes::copy_from_slice(p))).collect();
-        let mut lines = Lines::new(axum::body::Body::from_stream(futures_util::stream::iter(pieces)));
-        let mut all = Vec::new();
-        while let Some(line) = lines.next().await? {
-            all.push(line);
-        }
-        Ok(all)
-    }
-
-    #[tokio::test]
-    async fn lines_do_not_depend_on_how_the_body_is_cut() {
-        let body = b"{\"key\":1}\n\n  \r\n{\"key\":2}\n{\"key\":3}";
-        let whole = read(vec![body]).await.unwrap();
-        assert_eq!(whole.len(), 3);
-        for at in 0..body.len() {
-            for second in at..body.len() {
-                let cut = read(vec![&body[..at], &body[at..second], &body[second..]]).await.unwrap();
-                assert_eq!(cut, whole, "cut at {at} and {second}");
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_line_without_end_is_refused_and_not_kept() {
-        let piece = vec![b'x'; 1 << 20];
-        let pieces: Vec<&[u8]> = std::iter::repeat_n(piece.as_slice(), 40).collect();
-        assert_eq!(read(pieces).await.unwrap_err().code, Code::TooLarge);
-    }
-
-    #[tokio::test]
-    async fn a_body_that_breaks_off_is_an_error() {
-        let pieces: Vec<std::io::Result<bytes::Bytes>> =
-            vec![Ok(bytes::Bytes::from_static(b"{}\n{\"ke")), Err(std::io::Error::other("gone"))];
-        let mut lines = Lines::new(axum::body::Body::from_stream(futures_util::stream::iter(pieces)));
-        assert_eq!(lines.next().await.unwrap().unwrap(), b"{}");
-        assert_eq!(lines.next().await.unwrap_err().code, Code::Invalid);
-    }
 
     /// Seeded nonsense: every line is an error or a known operation, and nothing panics.
     #[tokio::test]

@@ -5,7 +5,7 @@ use axum::extract::State;
 use base64::Engine;
 use haina_app::App;
 use haina_app::repos::NewRepo;
-use haina_types::{Error, NameError, RepoKind, Visibility};
+use haina_types::{Error, NameError, RepoKind};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::repo_url;
@@ -70,17 +70,7 @@ pub async fn create(State(app): State<App>, Who(caller): Who, Body(new): Body<Cr
             .parse()
             .map_err(|()| Error::invalid("Invalid option: \"type\" must be one of [model, dataset, space, kernel]"))?,
     };
-    let visibility = match (new.visibility.as_deref(), new.private) {
-        (Some("protected"), _) => {
-            return Err(Error::invalid("Protected repositories are not offered here: choose public or private.").into());
-        }
-        (Some(text), _) => Some(
-            text.parse()
-                .map_err(|()| Error::invalid("Invalid option: \"visibility\" must be one of [public, private]"))?,
-        ),
-        (None, Some(private)) => Some(if private { Visibility::Private } else { Visibility::Public }),
-        (None, None) => None,
-    };
+    let visibility = super::settings::visibility(new.visibility.as_deref(), new.private)?;
     let mut files = Vec::new();
     for file in &new.files {
         let bytes = match file.encoding.as_str() {

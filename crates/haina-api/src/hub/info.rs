@@ -28,7 +28,7 @@ pub async fn info(State(app): State<App>, Who(caller): Who, target: Target, quer
     responses((status = 200, body = serde_json::Value), (status = 404, body = crate::error::ErrorBody)))]
 pub async fn revision(State(app): State<App>, Who(caller): Who, target: Target, query: Query) -> Result<Response> {
     let shape = Shape::from_query(target.kind, &query)?;
-    let access = app.read_content(&caller, target.kind, &target.path).await?;
+    let access = app.list_content(&caller, target.kind, &target.path).await?;
     let info = app.repo_info_at(&access, &target.rev).await?;
     answer(&app, &caller, &target, info, &shape, query.flag("blobs")).await
 }
@@ -43,7 +43,7 @@ async fn answer(
 ) -> Result<Response> {
     if shape.wants("siblings")
         && let Some(commit) = info.commit
-        && let Ok(access) = app.read_content(caller, target.kind, &target.path).await
+        && let Ok(access) = app.list_content(caller, target.kind, &target.path).await
     {
         info.files = Some(app.list_files(&access, commit).await?);
     }

@@ -5,7 +5,7 @@ use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
 use haina_app::App;
 use haina_app::repos::{ListQuery, ListSort};
-use haina_types::{Error, RepoKind};
+use haina_types::{Code, Error, RepoKind};
 use http::{HeaderMap, header};
 use serde_json::Value;
 
@@ -30,6 +30,50 @@ fn sort(query: &Query) -> Result<ListSort> {
     })
 }
 
+/// `min:6B,max:128B`: at least and at most so many parameters.
+fn parameters(query: &Query) -> Result<(Option<u64>, Option<u64>)> {
+    let wrong = || {
+        Error::invalid(
+            "Invalid num_parameters: expected \"min:6B\", \"max:128B\" or both with a comma between, in K, M, B or T.",
+        )
+    };
+    let mut bounds = (None, None);
+    for part in query.get("num_parameters").unwrap_or("").split(',').map(str::trim).filter(|p| !p.is_empty()) {
+        let (which, text) = part.split_once(':').ok_or_else(wrong)?;
+        let (digits, unit) = match text.char_indices().next_back() {
+            Some((at, 'k' | 'K')) => (&text[..at], 1e3),
+            Some((at, 'm' | 'M')) => (&text[..at], 1e6),
+            Some((at, 'b' | 'B' | 'g' | 'G')) => (&text[..at], 1e9),
+            Some((at, 't' | 'T')) => (&text[..at], 1e12),
+            _ => (text, 1.0),
+        };
+        let number: f64 = digits.parse().map_err(|_| wrong())?;
+        let count = number * unit;
+        if !(0.0..=1e18).contains(&count) {
+            return Err(wrong().into());
+        }
+        match which {
+            "min" => bounds.0 = Some(count.ceil() as u64),
+            "max" => bounds.1 = Some(count.floor() as u64),
+            _ => return Err(wrong().into()),
+        }
+    }
+    Ok(bounds)
+}
+
+/// What a repository must be tagged with for an application to run it.
+fn app_tag(app: &str) -> Option<&'static str> {
+    Some(match app {
+        "llama.cpp" | "ollama" | "lmstudio" | "jan" | "jellybox" | "koboldcpp" | "ramalama" | "docker-model-runner" => {
+            "gguf"
+        }
+        "vllm" | "sglang" | "tgi" | "text-generation-inference" => "transformers",
+        "mlx-lm" => "mlx",
+        "diffusionbee" | "drawthings" | "invoke" => "diffusers",
+        _ => return None,
+    })
+}
+
 async fn list(app: App, who: Who, uri: OriginalUri, query: Query, kind: RepoKind) -> Result<Response> {
     let shape = Shape::for_list(kind, &query)?;
     let mut tags = query.all("filter");
@@ -44,17 +88,34 @@ async fn list(app: App, who: Who, uri: OriginalUri, query: Query, kind: RepoKind
     ] {
         tags.extend(query.all(key).into_iter().map(|v| if v.starts_with(prefix) { v } else { format!("{prefix}{v}") }));
     }
-    let tags =
+    let mut tags: Vec<String> =
         tags.iter().flat_map(|t| t.split(',')).map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned).collect();
+    for name in query.all("apps") {
+        match app_tag(&name) {
+            Some(tag) => tags.push(tag.to_owned()),
+            None => return Ok(Json(Vec::<Value>::new()).into_response()),
+        }
+    }
+    // Nothing here is served by anybody for inference.
+    if query.get("inference").is_some() || query.get("inference_provider").is_some() {
+        return Ok(Json(Vec::<Value>::new()).into_response());
+    }
+    let gated = match query.get("gated") {
+        None | Some("") => None,
+        Some(_) => Some(query.flag("gated")),
+    };
     let page = app
         .list_repos(
             &who.0,
             ListQuery {
                 kinds: vec![kind],
                 search: query.all("search"),
+                query: query.get("q").unwrap_or_default().to_owned(),
                 author: query.get("author").map(str::to_owned),
                 tags,
                 pipeline_tag: query.get("pipeline_tag").map(str::to_owned),
+                gated,
+                parameters: parameters(&query)?,
                 sort: sort(&query)?,
                 limit: query.number("limit")?,
                 cursor: query.get("cursor").map(str::to_owned),
@@ -66,8 +127,12 @@ async fn list(app: App, who: Who, uri: OriginalUri, query: Query, kind: RepoKind
         let files = match (shape.wants("siblings"), summary.commit) {
             (true, Some(commit)) => {
                 let path = summary.repo.path();
-                let access = app.read_content(&who.0, kind, &path).await?;
-                Some(app.list_files(&access, commit).await?)
+                match app.list_content(&who.0, kind, &path).await {
+                    Ok(access) => Some(app.list_files(&access, commit).await?),
+                    // Taken down, moved or deleted since the list was made: no reason to keep back the rest.
+                    Err(e) if matches!(e.code, Code::Disabled | Code::RepoNotFound) => None,
+                    Err(e) => return Err(e.into()),
+                }
             }
             _ => None,
         };
@@ -82,7 +147,9 @@ async fn list(app: App, who: Who, uri: OriginalUri, query: Query, kind: RepoKind
 
 /// Models that the caller may know.
 #[utoipa::path(get, path = "/api/models", tag = "repositories",
-    params(("search" = Option<Vec<String>>, Query, description = "parts of the id, all of which must occur"), ("author" = Option<String>, Query),
+    params(("search" = Option<Vec<String>>, Query, description = "parts of the id, all of which must occur; Chinese, Japanese and Korean words are looked for in cards"),
+        ("q" = Option<String>, Query, description = "words of names, cards and tags, all of which must occur; the last may be unfinished"),
+        ("gated" = Option<bool>, Query), ("num_parameters" = Option<String>, Query, description = "min:6B,max:128B"), ("apps" = Option<Vec<String>>, Query), ("author" = Option<String>, Query),
         ("filter" = Option<Vec<String>>, Query, description = "tags, all of which must be there"), ("pipeline_tag" = Option<String>, Query),
         ("sort" = Option<String>, Query, description = "createdAt, lastModified, downloads, likes or trendingScore; always descending"),
         ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query), ("full" = Option<bool>, Query), ("expand" = Option<Vec<String>>, Query)),

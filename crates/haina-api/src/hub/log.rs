@@ -31,7 +31,7 @@ pub async fn commits(
     uri: OriginalUri,
     query: Query,
 ) -> Result<Response> {
-    let access = app.read_content(&caller, target.kind, &target.path).await?;
+    let access = app.list_content(&caller, target.kind, &target.path).await?;
     let head = app.resolve_revision(&access, &target.rev).await?;
     let page = query.number("p")?.unwrap_or(0);
     let limit = query.number("limit")?.unwrap_or(PAGE).clamp(1, PAGE_MAX);
@@ -83,7 +83,7 @@ fn branch(target: &RefTarget) -> Value {
     params(("kind" = String, Path), ("namespace" = String, Path), ("repo" = String, Path), ("include_prs" = Option<bool>, Query)),
     responses((status = 200, body = serde_json::Value), (status = 404, body = crate::error::ErrorBody)))]
 pub async fn refs(State(app): State<App>, Who(caller): Who, target: Target, query: Query) -> Result<Json<Value>> {
-    let access = app.read_content(&caller, target.kind, &target.path).await?;
+    let access = app.list_content(&caller, target.kind, &target.path).await?;
     let refs = app.list_refs(&access).await?;
     let list = |targets: &[RefTarget]| -> Vec<Value> { targets.iter().map(branch).collect() };
     let mut answer =

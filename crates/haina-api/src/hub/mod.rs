@@ -1,23 +1,31 @@
 //! The Hub's JSON doors. Each handler parses, passes the gate, calls one use case and renders.
 
+mod catalogue;
 mod collections;
 mod commit;
 mod create;
 mod delete;
+mod discussions;
+mod duplicate;
+mod gated;
 mod info;
+mod large;
 mod likes;
 mod list;
 mod log;
+mod overview;
 mod people;
 mod refs;
 mod render;
 pub(crate) mod resolve;
+mod settings;
 mod telemetry;
 mod tree;
+mod uploads;
 mod validate;
 mod webhooks;
 mod whoami;
-mod xet_token;
+pub(crate) mod xet_token;
 
 use axum::routing::{get, post};
 use haina_app::App;
@@ -31,6 +39,29 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(whoami::avatar))
         .routes(routes!(create::create))
         .routes(routes!(delete::delete))
+        .routes(routes!(settings::settings))
+        .routes(routes!(settings::moving))
+        .routes(routes!(duplicate::duplicate))
+        .routes(routes!(gated::auth_check))
+        .routes(routes!(gated::auth_check_write))
+        .routes(routes!(gated::list))
+        .routes(routes!(gated::handle))
+        .routes(routes!(gated::grant))
+        .routes(routes!(gated::withdraw))
+        .routes(routes!(gated::ask))
+        .routes(routes!(gated::report))
+        .routes(routes!(large::list))
+        .routes(routes!(large::batch))
+        .routes(routes!(large::copy))
+        .routes(routes!(large::squash))
+        .routes(routes!(overview::user))
+        .routes(routes!(overview::organization))
+        .routes(routes!(overview::members))
+        .routes(routes!(overview::own_repositories))
+        .routes(routes!(overview::organization_repositories))
+        .routes(routes!(catalogue::model_tags))
+        .routes(routes!(catalogue::dataset_tags))
+        .routes(routes!(catalogue::templates))
         .routes(routes!(list::models))
         .routes(routes!(list::datasets))
         .routes(routes!(list::spaces))
@@ -60,6 +91,16 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(collections::upvote, collections::withdraw_upvote))
         .routes(routes!(collections::add_item))
         .routes(routes!(collections::update_item, collections::delete_item))
+        .routes(routes!(discussions::list, discussions::create))
+        .routes(routes!(discussions::show))
+        .routes(routes!(discussions::comment))
+        .routes(routes!(discussions::rename))
+        .routes(routes!(discussions::status))
+        .routes(routes!(discussions::merge))
+        .routes(routes!(discussions::edit))
+        .routes(routes!(discussions::hide))
+        .routes(routes!(uploads::upload))
+        .routes(routes!(uploads::show))
         .routes(routes!(webhooks::list, webhooks::create))
         .routes(routes!(webhooks::get, webhooks::update, webhooks::delete))
         .routes(routes!(webhooks::enable))
@@ -71,12 +112,19 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(telemetry::telemetry))
         .routes(routes!(telemetry::agent_harnesses))
         .routes(routes!(telemetry::health))
+        .route("/api/models/{namespace}/{repo}/safetensors-metadata/{*path}", get(catalogue::safetensors))
         .route("/api/{kind}/{namespace}", get(info::one_segment))
         .route("/api/{kind}/{namespace}/{repo}", post(likes::of_one_segment).delete(likes::of_one_segment))
         .route("/api/{kind}/{namespace}/{repo}/tree/{rev}", get(tree::tree))
         .route("/api/{kind}/{namespace}/{repo}/tree/{rev}/", get(tree::tree))
         .route("/api/{kind}/{namespace}/{repo}/tree/{rev}/{*path}", get(tree::tree));
     // Models live at the root, the other kinds below their plural.
+    for prefix in ["/datasets", "/spaces", "/kernels"] {
+        let base = format!("{prefix}/{{namespace}}/{{repo}}");
+        router = router
+            .route(&format!("{base}/ask-access"), post(gated::ask))
+            .route(&format!("{base}/user-access-report"), get(gated::report));
+    }
     for prefix in ["", "/datasets", "/spaces", "/kernels"] {
         let base = format!("{prefix}/{{namespace}}/{{repo}}");
         router = router
@@ -88,5 +136,5 @@ pub fn router() -> OpenApiRouter<App> {
 
 /// Routes with a rest of any depth, which the router's own path syntax cannot say in OpenAPI.
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(tree::tree, resolve::resolve, resolve::raw))]
+#[openapi(paths(tree::tree, resolve::resolve, resolve::raw, catalogue::safetensors))]
 pub struct Wildcards;

@@ -100,6 +100,8 @@ fn allowed(kind: RepoKind) -> &'static [&'static str] {
         RepoKind::Dataset => DATASET,
         RepoKind::Space => SPACE,
         RepoKind::Kernel => KERNEL,
+        // Described by its own route.
+        RepoKind::Bucket => &[],
     }
 }
 

@@ -3,20 +3,20 @@
 use std::ops::Range;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{OriginalUri, State};
 use axum::response::Response;
 use haina_app::App;
 use haina_app::gate::ContentAccess;
 use haina_app::history::{Entry, EntryKind};
-use haina_types::{Code, Error, FilePath, Oid};
+use haina_types::{Code, Error, FilePath, Oid, XetHash};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use crate::answer::{path as encode_path, segment};
 use crate::error::{Result, X_REPO_COMMIT};
 use crate::request::{Target, Who};
 
-const X_LINKED_ETAG: HeaderName = HeaderName::from_static("x-linked-etag");
-const X_LINKED_SIZE: HeaderName = HeaderName::from_static("x-linked-size");
+pub(crate) const X_LINKED_ETAG: HeaderName = HeaderName::from_static("x-linked-etag");
+pub(crate) const X_LINKED_SIZE: HeaderName = HeaderName::from_static("x-linked-size");
 const X_XET_HASH: HeaderName = HeaderName::from_static("x-xet-hash");
 const X_XET_REFRESH_ROUTE: HeaderName = HeaderName::from_static("x-xet-refresh-route");
 const X_COUNTER: &str = "x-hf-download-counter";
@@ -54,14 +54,14 @@ pub fn parse_range(header: Option<&HeaderValue>, size: u64) -> Asked {
 }
 
 /// Whether `If-None-Match` names the tag.
-fn matches(headers: &HeaderMap, etag: &str) -> bool {
+pub(crate) fn matches(headers: &HeaderMap, etag: &str) -> bool {
     headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).any(|t| {
         let t = t.trim();
         t == "*" || t.strip_prefix("W/").unwrap_or(t).trim_matches('"') == etag
     })
 }
 
-fn value(text: &str) -> Result<HeaderValue> {
+pub(crate) fn value(text: &str) -> Result<HeaderValue> {
     Ok(HeaderValue::from_str(text).map_err(Error::internal)?)
 }
 
@@ -73,12 +73,10 @@ fn file_path(target: &Target, commit: Oid) -> Result<FilePath> {
     })?)
 }
 
-/// The headers of every answer about a file.
-fn describe(app: &App, target: &Target, access: &ContentAccess, commit: Oid, entry: &Entry) -> Result<HeaderMap> {
+/// The headers of every answer about a file, wherever it is.
+pub(crate) fn file_headers(etag: &str, public: bool, path: &FilePath) -> Result<HeaderMap> {
     let mut headers = HeaderMap::with_capacity(20);
-    let etag = value(&format!("\"{}\"", entry.etag()))?;
-    headers.insert(X_REPO_COMMIT, value(&commit.to_string())?);
-    headers.insert(header::ETAG, etag.clone());
+    headers.insert(header::ETAG, value(&format!("\"{etag}\""))?);
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Files come from anyone: whatever they are, they must not act as a page of this site.
@@ -88,25 +86,90 @@ fn describe(app: &App, target: &Target, access: &ContentAccess, commit: Oid, ent
             "default-src 'none'; style-src 'unsafe-inline'; media-src 'self'; img-src 'self' data:; sandbox",
         ),
     );
-    let cache = if access.repo().visibility == haina_types::Visibility::Public {
-        "public, no-cache"
-    } else {
-        "private, no-cache"
-    };
+    let cache = if public { "public, no-cache" } else { "private, no-cache" };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     headers.insert(header::VARY, HeaderValue::from_static("Authorization, Cookie"));
-    let (_, name) = FilePath::split(&entry.path);
+    let (_, name) = FilePath::split(path);
     let plain: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_. ()".contains(c) { c } else { '_' }).collect();
-    let serving = haina_app::files::serving(entry.path.as_str());
+    let serving = haina_app::files::serving(path.as_str());
     let way = if serving.inline { "inline" } else { "attachment" };
     headers.insert(
         header::CONTENT_DISPOSITION,
         value(&format!("{way}; filename*=UTF-8''{}; filename=\"{plain}\";", segment(name)))?,
     );
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(serving.content_type));
+    Ok(headers)
+}
+
+/// Where a client of the content store gets a token for a file, and how it is put together.
+pub(crate) fn xet_headers(headers: &mut HeaderMap, hash: &XetHash, route: &str, cas_url: &str) -> Result<()> {
+    headers.insert(X_XET_HASH, value(&hash.to_string())?);
+    headers.insert(X_XET_REFRESH_ROUTE, value(route)?);
+    headers.insert(
+        header::LINK,
+        value(&format!(
+            "<{route}>; rel=\"xet-auth\", <{cas_url}/v1/reconstructions/{hash}>; rel=\"xet-reconstruction-info\""
+        ))?,
+    );
+    Ok(())
+}
+
+/// Whether what is asked for is the file's description for clients of the content store.
+pub(crate) fn asks_file_info(asked: &HeaderMap) -> bool {
+    asked.get(header::ACCEPT).is_some_and(|a| a.to_str().is_ok_and(|a| a.contains(XET_FILE_INFO)))
+}
+
+/// That description.
+pub(crate) fn file_info(mut headers: HeaderMap, hash: &XetHash, size: u64, etag: &str) -> Result<Response> {
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(XET_FILE_INFO));
+    headers.remove(header::ACCEPT_RANGES);
+    let body = serde_json::json!({"hash": hash, "size": size, "etag": etag}).to_string();
+    respond(StatusCode::OK, headers, Body::from(body))
+}
+
+/// The part of a file that is asked for; none for all of it. The headers say so.
+pub(crate) fn choose_range(
+    asked: &HeaderMap,
+    headers: &mut HeaderMap,
+    etag: &str,
+    size: u64,
+) -> Result<(StatusCode, Option<Range<u64>>)> {
+    // With If-Range, a range counts only for the very content that the caller has a part of.
+    let range = asked.get(header::RANGE).filter(|_| {
+        asked.get(header::IF_RANGE).is_none_or(|tag| tag.to_str().is_ok_and(|tag| tag.trim_matches('"') == etag))
+    });
+    let range = match parse_range(range, size) {
+        Asked::All => None,
+        Asked::Part(range) => Some(range),
+        Asked::Nothing => {
+            return Err(Error::new(
+                Code::RangeNotSatisfiable,
+                format!("The file has {size} bytes: the range lies past its end."),
+            )
+            .with_detail(size.to_string())
+            .into());
+        }
+    };
+    let (status, length) = match &range {
+        None => (StatusCode::OK, size),
+        Some(range) => {
+            headers.insert(header::CONTENT_RANGE, value(&format!("bytes {}-{}/{size}", range.start, range.end - 1))?);
+            (StatusCode::PARTIAL_CONTENT, range.end - range.start)
+        }
+    };
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    Ok((status, range))
+}
+
+/// The headers of every answer about a file of a repository.
+fn describe(app: &App, target: &Target, access: &ContentAccess, commit: Oid, entry: &Entry) -> Result<HeaderMap> {
+    let etag = entry.etag();
+    let public = access.repo().is_open();
+    let mut headers = file_headers(&etag, public, &entry.path)?;
+    headers.insert(X_REPO_COMMIT, value(&commit.to_string())?);
     if let Some(lfs) = &entry.lfs {
-        headers.insert(X_LINKED_ETAG, etag);
+        headers.insert(X_LINKED_ETAG, value(&format!("\"{etag}\""))?);
         headers.insert(X_LINKED_SIZE, HeaderValue::from(lfs.size));
     }
     if let (Some(xet), Some(_)) = (&entry.xet, &entry.lfs) {
@@ -117,17 +180,25 @@ fn describe(app: &App, target: &Target, access: &ContentAccess, commit: Oid, ent
             target.kind.plural(),
             encode_path(&repo.path().to_string())
         );
-        headers.insert(X_XET_HASH, value(&xet.to_string())?);
-        headers.insert(X_XET_REFRESH_ROUTE, value(&route)?);
-        let info = app.cas_url(access);
-        headers.insert(
-            header::LINK,
-            value(&format!(
-                "<{route}>; rel=\"xet-auth\", <{info}/v1/reconstructions/{xet}>; rel=\"xet-reconstruction-info\""
-            ))?,
-        );
+        xet_headers(&mut headers, xet, &route, &app.cas_url(access))?;
     }
     Ok(headers)
+}
+
+/// On to the same file of a repository that was asked for by a name that it had before. Without scheme and host, so that
+/// clients see that it is not another site, and send their token along.
+fn moved(target: &Target, access: &ContentAccess, verb: &str, query: Option<&str>) -> Option<Result<Response>> {
+    let now = target.moved(access.repo())?;
+    let file = encode_path(target.file.as_deref().unwrap_or_default());
+    let query = query.map_or_else(String::new, |q| format!("?{q}"));
+    let to = format!("{now}/{verb}/{}/{file}{query}", segment(target.rev.as_str()));
+    Some(value(&to).and_then(|to| {
+        let headers = HeaderMap::from_iter([
+            (header::LOCATION, to),
+            (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+        ]);
+        respond(StatusCode::TEMPORARY_REDIRECT, headers, Body::empty())
+    }))
 }
 
 /// A file: its headers, and with GET its bytes, whole or a range.
@@ -135,15 +206,19 @@ fn describe(app: &App, target: &Target, access: &ContentAccess, commit: Oid, ent
     params(("namespace" = String, Path), ("repo" = String, Path), ("rev" = String, Path), ("path" = String, Path),
         ("Range" = Option<String>, Header), ("If-None-Match" = Option<String>, Header)),
     responses((status = 200, content_type = "application/octet-stream", headers(("ETag" = String), ("X-Repo-Commit" = String), ("X-Linked-Size" = u64), ("X-Xet-Hash" = String))),
-        (status = 206), (status = 304), (status = 404, body = crate::error::ErrorBody), (status = 416, body = crate::error::ErrorBody)))]
+        (status = 206), (status = 304), (status = 307, description = "the repository has another name now"), (status = 404, body = crate::error::ErrorBody), (status = 416, body = crate::error::ErrorBody)))]
 pub async fn resolve(
     State(app): State<App>,
     Who(caller): Who,
     target: Target,
     method: Method,
+    uri: OriginalUri,
     asked: HeaderMap,
 ) -> Result<Response> {
     let access = app.read_content(&caller, target.kind, &target.path).await?;
+    if let Some(response) = moved(&target, &access, "resolve", uri.query()) {
+        return response;
+    }
     let commit = app.resolve_revision(&access, &target.rev).await?;
     let path = file_path(&target, commit)?;
     let entry = app.find_entry(&access, commit, &path).await?;
@@ -162,46 +237,17 @@ pub async fn resolve(
         .into());
     }
     let mut headers = describe(&app, &target, &access, commit, &entry)?;
-    if asked.get(header::ACCEPT).is_some_and(|a| a.to_str().is_ok_and(|a| a.contains(XET_FILE_INFO)))
+    if asks_file_info(&asked)
         && let Some(xet) = &entry.xet
     {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(XET_FILE_INFO));
-        headers.remove(header::ACCEPT_RANGES);
-        let body = serde_json::json!({"hash": xet, "size": entry.size, "etag": entry.etag()}).to_string();
-        return respond(StatusCode::OK, headers, Body::from(body));
+        return file_info(headers, xet, entry.size, &entry.etag());
     }
     let etag = entry.etag();
     if matches(&asked, &etag) {
         headers.remove(header::CONTENT_TYPE);
         return respond(StatusCode::NOT_MODIFIED, headers, Body::empty());
     }
-    // With If-Range, a range counts only for the very content that the caller has a part of.
-    let range = asked.get(header::RANGE).filter(|_| {
-        asked.get(header::IF_RANGE).is_none_or(|tag| tag.to_str().is_ok_and(|tag| tag.trim_matches('"') == etag))
-    });
-    let range = match parse_range(range, entry.size) {
-        Asked::All => None,
-        Asked::Part(range) => Some(range),
-        Asked::Nothing => {
-            return Err(Error::new(
-                Code::RangeNotSatisfiable,
-                format!("The file has {} bytes: the range lies past its end.", entry.size),
-            )
-            .with_detail(entry.size.to_string())
-            .into());
-        }
-    };
-    let (status, length) = match &range {
-        None => (StatusCode::OK, entry.size),
-        Some(range) => {
-            headers.insert(
-                header::CONTENT_RANGE,
-                value(&format!("bytes {}-{}/{}", range.start, range.end - 1, entry.size))?,
-            );
-            (StatusCode::PARTIAL_CONTENT, range.end - range.start)
-        }
-    };
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    let (status, range) = choose_range(&asked, &mut headers, &etag, entry.size)?;
     if method == Method::HEAD {
         return respond(status, headers, Body::empty());
     }
@@ -227,9 +273,12 @@ pub async fn resolve(
 /// The blob as history has it: for a large file, its pointer.
 #[utoipa::path(get, path = "/{namespace}/{repo}/raw/{rev}/{path}", tag = "files",
     params(("namespace" = String, Path), ("repo" = String, Path), ("rev" = String, Path), ("path" = String, Path)),
-    responses((status = 200, content_type = "text/plain"), (status = 404, body = crate::error::ErrorBody)))]
-pub async fn raw(State(app): State<App>, Who(caller): Who, target: Target) -> Result<Response> {
+    responses((status = 200, content_type = "text/plain"), (status = 307, description = "the repository has another name now"), (status = 404, body = crate::error::ErrorBody)))]
+pub async fn raw(State(app): State<App>, Who(caller): Who, target: Target, uri: OriginalUri) -> Result<Response> {
     let access = app.read_content(&caller, target.kind, &target.path).await?;
+    if let Some(response) = moved(&target, &access, "raw", uri.query()) {
+        return response;
+    }
     let commit = app.resolve_revision(&access, &target.rev).await?;
     let path = file_path(&target, commit)?;
     let mut entry = app.find_entry(&access, commit, &path).await?;
@@ -247,7 +296,7 @@ pub async fn raw(State(app): State<App>, Who(caller): Who, target: Target) -> Re
     respond(StatusCode::OK, headers, Body::from(bytes))
 }
 
-fn respond(status: StatusCode, headers: HeaderMap, body: Body) -> Result<Response> {
+pub(crate) fn respond(status: StatusCode, headers: HeaderMap, body: Body) -> Result<Response> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;

@@ -57,7 +57,7 @@ pub async fn tree(
     uri: OriginalUri,
     query: Query,
 ) -> Result<Response> {
-    let access = app.read_content(&caller, target.kind, &target.path).await?;
+    let access = app.list_content(&caller, target.kind, &target.path).await?;
     let commit = app.resolve_revision(&access, &target.rev).await?;
     let folder = match target.file.as_deref().map(|f| f.trim_matches('/')).filter(|f| !f.is_empty()) {
         None => None,
@@ -100,7 +100,7 @@ pub async fn paths_info(
     target: Target,
     request: Request,
 ) -> Result<Json<Vec<Value>>> {
-    let access = app.read_content(&caller, target.kind, &target.path).await?;
+    let access = app.list_content(&caller, target.kind, &target.path).await?;
     let is_json =
         request.headers().get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/json"));
     let body = read_body(request.into_body(), BODY_BYTES_MAX).await?;

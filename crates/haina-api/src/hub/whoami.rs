@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use haina_app::App;
+use haina_app::gate::TokenInfo;
 use serde::Serialize;
 
 use crate::error::Result;
@@ -45,6 +46,8 @@ pub struct Auth {
     r#type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     access_token: Option<Token>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
 }
 
 /// The token in use.
@@ -61,8 +64,15 @@ pub struct Token {
 pub async fn whoami(State(app): State<App>, Who(caller): Who) -> Result<Json<WhoAmI>> {
     let me = app.identity(&caller).await?;
     let avatar = |name: &str| format!("{}/api/avatars/{name}", app.base_url());
-    let token =
-        me.token.map(|t| Token { display_name: t.name, role: t.role.as_str(), created_at: t.created_at.to_string() });
+    let expires_at = me.token.as_ref().and_then(|t| t.expires_at).map(|end| end.to_string());
+    let own =
+        |t: TokenInfo| Token { display_name: t.name, role: t.role.as_str(), created_at: t.created_at.to_string() };
+    // An application's token has no name of its person's: the Hub's client makes one of the user name then.
+    let (kind, access_token) = match me.token {
+        None => ("session", None),
+        Some(token) if token.grant.is_some() => ("app_token_as_user", None),
+        Some(token) => ("access_token", Some(own(token))),
+    };
     Ok(Json(WhoAmI {
         r#type: "user",
         id: format!("{:024x}", me.id),
@@ -86,7 +96,7 @@ pub async fn whoami(State(app): State<App>, Who(caller): Who) -> Result<Json<Who
                 role_in_org: o.role.as_str(),
             })
             .collect(),
-        auth: Auth { r#type: if token.is_some() { "access_token" } else { "session" }, access_token: token },
+        auth: Auth { r#type: kind, access_token, expires_at },
     }))
 }
 

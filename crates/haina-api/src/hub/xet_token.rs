@@ -23,7 +23,7 @@ pub struct XetToken {
 }
 
 /// Both ways at once: the Python client reads the headers for downloads, hf-xet and all others the body.
-fn answer(grant: CasGrant) -> Result<Response> {
+pub(crate) fn answer(grant: CasGrant) -> Result<Response> {
     let text = |value: &str| HeaderValue::from_str(value).map_err(|e| crate::error::ApiError(Error::internal(e)));
     let mut headers = HeaderMap::new();
     headers.insert(HeaderName::from_static("x-xet-cas-url"), text(&grant.cas_url)?);
@@ -48,13 +48,12 @@ pub async fn read(State(app): State<App>, Who(caller): Who, target: Target) -> R
 
 /// A token to upload large files to a repository.
 #[utoipa::path(get, path = "/api/{kind}/{namespace}/{repo}/xet-write-token/{rev}", tag = "content",
-    params(("kind" = String, Path), ("namespace" = String, Path), ("repo" = String, Path), ("rev" = String, Path)),
+    params(("kind" = String, Path), ("namespace" = String, Path), ("repo" = String, Path), ("rev" = String, Path), ("create_pr" = Option<bool>, Query, description = "for a pull request that is to be opened")),
     responses((status = 200, body = XetToken), (status = 403, body = crate::error::ErrorBody), (status = 404, body = crate::error::ErrorBody)))]
 pub async fn write(State(app): State<App>, Who(caller): Who, target: Target, query: Query) -> Result<Response> {
-    let access = app.write(&caller, target.kind, &target.path).await?;
-    super::commit::refuse_pull_request(&query)?;
+    let access = super::commit::proposal_or_write(&app, &caller, &target, &query).await?;
     if target.rev.as_str() != "None" {
         app.resolve_revision(&access.content(), &target.rev).await?;
     }
-    answer(app.cas_write_grant(&access))
+    answer(app.cas_write_grant(&access.upload()))
 }

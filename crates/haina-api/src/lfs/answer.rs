@@ -61,10 +61,8 @@ pub async fn speak_lfs(request: Request, next: Next) -> Response {
         StatusCode::METHOD_NOT_ALLOWED => "This address does not take this method.".to_owned(),
         _ => status.canonical_reason().unwrap_or("The request was refused.").to_owned(),
     });
-    if anonymous
-        && status == StatusCode::NOT_FOUND
-        && parts.headers.get(X_ERROR_CODE).is_some_and(|c| c.as_bytes() == b"RepoNotFound")
-    {
+    let code = parts.headers.get(X_ERROR_CODE).map(http::HeaderValue::as_bytes);
+    if anonymous && matches!(code, Some(b"RepoNotFound" | b"GatedRepo")) {
         status = StatusCode::UNAUTHORIZED;
     }
     if status == StatusCode::UNAUTHORIZED {

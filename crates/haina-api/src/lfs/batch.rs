@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, HashSet};
 use axum::extract::State;
 use haina_app::App;
 use haina_app::content::CasGrant;
-use haina_app::gate::WriteAccess;
+use haina_app::gate::UploadAccess;
 use haina_app::lfs::{ADDRESS_SECONDS, BATCH_OBJECTS_MAX, Object, Offer, Upload, parse_oid};
-use haina_types::{Code, Error};
+use haina_types::{Code, Error, Revision};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::Target;
 use super::answer::{Lfs, LfsError};
+use super::{Target, Who};
 use crate::answer::path as encode_path;
 use crate::error::{Result, status};
-use crate::request::{Body, Who};
+use crate::request::Body;
 
 /// Objects that a client has or wants.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -27,8 +27,17 @@ pub struct Batch {
     transfers: Vec<String>,
     #[serde(default)]
     hash_algo: Option<String>,
+    /// What is pushed to. Clients that open a pull request name none.
+    #[serde(default, rename = "ref")]
+    reference: Option<Reference>,
     #[serde(default)]
     objects: Vec<Asked>,
+}
+
+/// A reference.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+pub struct Reference {
+    name: String,
 }
 
 /// One of them.
@@ -172,7 +181,14 @@ pub async fn batch(
             ("basic", told.chain(refused).collect())
         }
         "upload" => {
-            let access = app.write(&caller, target.kind, &target.path).await?;
+            let access = match asked.reference.map(|r| Revision::new(r.name)) {
+                // For a pull request that is to be, or by somebody who may write anyway.
+                None => app.push(&caller, target.kind, &target.path).await?.upload(),
+                Some(to) if app.is_pull(&to) => {
+                    app.pull_access(&caller, target.kind, &target.path, &to).await?.upload()
+                }
+                Some(_) => app.write(&caller, target.kind, &target.path).await?.upload(),
+            };
             let way = match (offers("xet"), offers("multipart")) {
                 (true, _) => Way::Xet(app.cas_write_grant(&access), headers.get("x-xet-session-id").cloned()),
                 (false, true) => Way::Lfs(Offer::Parts),
@@ -196,7 +212,7 @@ enum Way {
     Lfs(Offer),
 }
 
-async fn uploads(app: &App, access: &WriteAccess, objects: &[Object], way: &Way) -> Result<(&'static str, Vec<Told>)> {
+async fn uploads(app: &App, access: &UploadAccess, objects: &[Object], way: &Way) -> Result<(&'static str, Vec<Told>)> {
     let advice = app.lfs_missing(access, objects).await?;
     let is_missing = |a: &haina_app::lfs::Advice<bool>| matches!(a, Ok(true));
     let missing: Vec<Object> = objects.iter().zip(&advice).filter(|(_, a)| is_missing(a)).map(|(o, _)| *o).collect();
@@ -217,10 +233,11 @@ async fn uploads(app: &App, access: &WriteAccess, objects: &[Object], way: &Way)
     Ok((transfer, told.collect()))
 }
 
-fn by_xet(app: &App, access: &WriteAccess, grant: &CasGrant, session: &Option<http::HeaderValue>) -> Actions {
+fn by_xet(app: &App, access: &UploadAccess, grant: &CasGrant, session: &Option<http::HeaderValue>) -> Actions {
     let repo = access.repo();
     let id = encode_path(&repo.path().to_string());
-    let mut step = Step::to(format!("{}/api/{}/{id}/xet-write-token/main", app.base_url(), repo.kind.plural()));
+    let query = if access.is_proposed() { "?create_pr=1" } else { "" };
+    let mut step = Step::to(format!("{}/api/{}/{id}/xet-write-token/main{query}", app.base_url(), repo.kind.plural()));
     step.expires_in = haina_app::content::TOKEN_SECONDS;
     step.header = BTreeMap::from([
         ("X-Xet-Cas-Url".to_owned(), grant.cas_url.clone()),

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use axum::response::{IntoResponse, Response};
 
-use super::Target;
 use super::answer::{Lfs, LfsError};
+use super::{Target, Who};
 use crate::error::Result;
-use crate::request::{Body, Query, Who};
+use crate::request::{Body, Query};
 
 /// Locks of a page if the client does not say.
 const LIMIT: usize = 100;
@@ -135,7 +135,7 @@ pub async fn verify(
     target: Target,
     Body(asked): Body<VerifyLocks>,
 ) -> Result<Lfs<VerifiedLocks>> {
-    let access = app.write(&caller, target.kind, &target.path).await?;
+    let access = app.push(&caller, target.kind, &target.path).await?;
     let limit = asked.limit.filter(|n| *n > 0).unwrap_or(LIMIT).min(LOCKS_PAGE_MAX);
     let page = app.lfs_locks(&access.content(), asked.cursor.as_deref(), limit).await?;
     let (ours, theirs): (Vec<Lock>, Vec<Lock>) =

@@ -7,9 +7,10 @@ mod locks;
 mod objects;
 
 use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::header;
 use axum::http::request::Parts;
 use axum::routing::{any, get, post};
-use haina_app::App;
+use haina_app::{App, Caller};
 use haina_types::{Code, Error, RepoKind, RepoPath};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -40,6 +41,23 @@ pub fn router() -> OpenApiRouter<App> {
             .route(&format!("{base}/{{*rest}}"), any(unknown));
     }
     router.layer(axum::middleware::from_fn(answer::speak_lfs))
+}
+
+/// Who asks at these doors: whoever may ask elsewhere, and a client that was lent a pass over SSH.
+pub struct Who(pub Caller);
+
+impl FromRequestParts<App> for Who {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let sent = parts.headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+        if let Some(sent) = sent
+            && let Some(caller) = app.caller_by_lfs_pass(sent).await?
+        {
+            return Ok(Self(caller));
+        }
+        Ok(Self(crate::request::Who::from_request_parts(parts, app).await?.0))
+    }
 }
 
 async fn unknown() -> ApiError {

@@ -5,7 +5,7 @@ use haina_types::{Code, Error, Result};
 
 use super::TOKEN_SECONDS;
 use crate::App;
-use crate::gate::{ContentAccess, WriteAccess};
+use crate::gate::{BucketRead, BucketWrite, ContentAccess, UploadAccess};
 
 /// What a client needs to reach the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct CasRead {
 pub struct CasWrite {
     pub(super) repo_id: i64,
     pub(super) domain: i64,
+    /// For a proposal of somebody who may not write: what they say of SHA-256 is verified before it is kept.
+    pub(super) proposed: bool,
 }
 
 impl CasRead {
@@ -56,12 +58,9 @@ impl CasWrite {
 }
 
 impl App {
-    fn cas_grant(&self, repo: &haina_db::repos::Repo, user_id: Option<i64>, write: bool) -> CasGrant {
-        let state = self.content();
-        let domain = repo.namespace.id;
-        let expires = self.now().seconds() + TOKEN_SECONDS;
-        let token = AccessToken { repo_id: repo.id, user_id, domain, write, expires };
-        CasGrant { cas_url: self.domain_url(domain), token: state.signer.token(&token), expires_at: expires }
+    fn cas_grant(&self, token: AccessToken) -> CasGrant {
+        let cas_url = self.domain_url(token.domain);
+        CasGrant { cas_url, token: self.content().signer.token(&token), expires_at: token.expires }
     }
 
     fn domain_url(&self, domain: i64) -> String {
@@ -75,12 +74,42 @@ impl App {
 
     /// For downloads.
     pub fn cas_read_grant(&self, access: &ContentAccess) -> CasGrant {
-        self.cas_grant(access.repo(), access.actor(), false)
+        let repo = access.repo();
+        self.cas_grant(AccessToken {
+            repo_id: repo.id,
+            user_id: access.actor(),
+            domain: repo.namespace.id,
+            write: false,
+            proposed: false,
+            expires: self.now().seconds() + TOKEN_SECONDS,
+        })
     }
 
     /// For uploads, and downloads too.
-    pub fn cas_write_grant(&self, access: &WriteAccess) -> CasGrant {
-        self.cas_grant(access.repo(), access.actor(), true)
+    pub fn cas_write_grant(&self, access: &UploadAccess) -> CasGrant {
+        self.cas_grant(AccessToken {
+            repo_id: access.repo().id,
+            user_id: access.actor(),
+            domain: access.domain(),
+            write: true,
+            proposed: access.is_proposed(),
+            expires: self.now().seconds() + TOKEN_SECONDS,
+        })
+    }
+
+    /// The address of the store for a bucket's files.
+    pub fn bucket_cas_url(&self, access: &BucketRead) -> String {
+        self.cas_url(access.content())
+    }
+
+    /// For downloads from a bucket.
+    pub fn bucket_read_grant(&self, access: &BucketRead) -> CasGrant {
+        self.cas_read_grant(access.content())
+    }
+
+    /// For uploads to a bucket, and downloads too.
+    pub fn bucket_write_grant(&self, access: &BucketWrite) -> CasGrant {
+        self.cas_write_grant(&access.write().upload())
     }
 
     fn cas_token(&self, at: CasAddress<'_>, bearer: Option<&str>) -> Result<AccessToken> {
@@ -127,6 +156,6 @@ impl App {
                 "This access token only reads. Ask the repository's xet-write-token route for one that writes.",
             ));
         }
-        Ok(CasWrite { repo_id: token.repo_id, domain: token.domain })
+        Ok(CasWrite { repo_id: token.repo_id, domain: token.domain, proposed: token.proposed })
     }
 }

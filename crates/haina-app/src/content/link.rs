@@ -7,8 +7,8 @@ use haina_db::Session;
 use haina_db::content as db;
 use haina_types::{Error, Result, Sha256, Timestamp, XetHash};
 
-use super::UPLOAD_SECONDS;
 use super::lookup::file_terms;
+use super::{RELEASED_SECONDS, UPLOAD_SECONDS};
 
 pub use haina_db::content::ShaState;
 
@@ -56,18 +56,20 @@ pub async fn list_stored(s: &mut Session, repo_id: i64, digests: &[Sha256]) -> R
     Ok(db::list_stored(s, repo_id, digests).await?.into_iter().map(|f| (f.sha256, f.into())).collect())
 }
 
-/// Keeps uploaded files for as long as the repository exists; on a public one, everyone may refer to them from now
-/// on. In the transaction of the commit that links them.
-pub async fn link_committed(tx: &mut Session, repo_id: i64, public: bool, files: &[XetHash]) -> Result<()> {
+/// Keeps uploaded files for as long as the repository exists; on one whose content is open to everyone, everyone may
+/// refer to them from now on. In the transaction of the commit that links them, after the reference was moved: that has
+/// locked the repository's row, so what it says of its gate stays true until the commit.
+pub async fn link_committed(tx: &mut Session, repo_id: i64, files: &[XetHash]) -> Result<()> {
     // Distinct, and always in one order, so that two commits cannot wait for each other.
     let files: Vec<XetHash> = files.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
     if !db::commit_files(tx, repo_id, &files).await? {
         return Err(Error::invalid("A large file of this commit is no longer stored here. Upload it again."));
     }
-    if public { publish(tx, &files).await } else { Ok(()) }
+    let open = haina_db::repos::find_repo_by_id(tx, repo_id).await?.is_some_and(|repo| repo.is_open());
+    if open { publish(tx, &files).await } else { Ok(()) }
 }
 
-/// Lets everyone refer to all that a repository holds: it becomes public.
+/// Lets everyone refer to all that a repository holds: its content becomes open to everyone.
 pub async fn publish_repo(tx: &mut Session, repo_id: i64) -> Result<()> {
     let mut after = XetHash::ZERO;
     // The empty file is first of all and has nothing to publish.
@@ -92,6 +94,16 @@ async fn publish(tx: &mut Session, files: &[XetHash]) -> Result<()> {
     Ok(())
 }
 
+/// Takes a large file from a repository on purpose; `false` if it does not hold it.
+pub async fn drop_file(tx: &mut Session, repo_id: i64, sha256: &Sha256, now: Timestamp) -> Result<bool> {
+    Ok(db::drop_file(tx, repo_id, sha256, now).await?)
+}
+
+/// Whether a large file that a repository does not hold was deleted there on purpose.
+pub async fn is_gone(s: &mut Session, repo_id: i64, sha256: &Sha256) -> Result<bool> {
+    Ok(db::find_gone(s, repo_id, sha256).await?.is_some())
+}
+
 /// Takes all content from a repository that is being deleted. The bytes stay until they are collected.
 pub async fn forget_repo(tx: &mut Session, repo_id: i64) -> Result<()> {
     Ok(db::forget_repo(tx, repo_id).await?)
@@ -112,4 +124,24 @@ pub async fn copy_stored(
     }
     db::lend_file(tx, to_repo_id, &stored, now, now.plus_seconds(UPLOAD_SECONDS)).await?;
     Ok(Some(stored.into()))
+}
+
+/// The files among these that a repository may read, with their sizes; `kept` leaves out uploads that nothing keeps yet.
+pub(crate) async fn list_sizes(
+    s: &mut Session,
+    repo_id: i64,
+    kept: bool,
+    files: &[XetHash],
+) -> Result<HashMap<XetHash, u64>> {
+    Ok(db::list_repo_files(s, repo_id, kept, files).await?.into_iter().collect())
+}
+
+/// Lends stored files to a repository, for something in the same transaction that keeps them.
+pub(crate) async fn lend_files(tx: &mut Session, repo_id: i64, files: &[XetHash], now: Timestamp) -> Result<()> {
+    Ok(db::lend_files(tx, repo_id, files, now.plus_seconds(UPLOAD_SECONDS)).await?)
+}
+
+/// Lets go of files that nothing in a repository refers to any more. Whoever is reading one may do so to its end.
+pub(crate) async fn release_files(tx: &mut Session, repo_id: i64, files: &[XetHash], now: Timestamp) -> Result<()> {
+    Ok(db::release_files(tx, repo_id, files, now.plus_seconds(RELEASED_SECONDS)).await?)
 }

@@ -34,7 +34,11 @@ pub use access::{CasAddress, CasGrant, CasRead, CasWrite};
 pub use download::{BATCH_FILES_MAX, Batch, ByteStream, Fetch, Reconstruction, Version, Window};
 pub use fsck::{Finding, Findings, FsckOptions, fsck};
 pub use haina_cas::{SHARD_BYTES_MAX, XORB_BODY_BYTES_MAX};
-pub use link::{ShaState, Stored, copy_stored, find_stored, forget_repo, link_committed, list_stored, publish_repo};
+pub use link::{
+    ShaState, Stored, copy_stored, drop_file, find_stored, forget_repo, is_gone, link_committed, list_stored,
+    publish_repo,
+};
+pub(crate) use link::{lend_files, list_sizes, release_files};
 pub use shard::{ShardBody, ShardStep};
 pub use store::Expect;
 pub use verify::VERIFY_JOB;
@@ -45,6 +49,8 @@ pub const TOKEN_SECONDS: i64 = 3600;
 const FETCH_SECONDS: i64 = 3600;
 /// Seconds that an upload is kept for a commit.
 const UPLOAD_SECONDS: i64 = 7 * 86_400;
+/// Seconds that a file stays readable after nothing refers to it: as long as a token that was given out before, and more.
+const RELEASED_SECONDS: i64 = 2 * TOKEN_SECONDS;
 /// Seconds that clients may use an answer about eligible chunks.
 const DEDUP_SECONDS: i64 = 86_400;
 

@@ -1,6 +1,6 @@
 //! Shards coming in: what a client says of the files and xorbs that it uploaded.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -88,12 +88,44 @@ impl App {
             return Err(ShardError::MissingXorb { xorb: *xorb }.into());
         }
         let (files, progress) = self.validate(shard, visible, progress).await?;
+        let verified = if access.proposed { self.verify_proposed(&files, &progress).await? } else { HashMap::new() };
 
         progress(ShardStep::Uploading);
         let key = ObjectKey::shard(&bytes);
         objects::put(self.objects().as_ref(), &key, bytes.clone()).await?;
         progress(ShardStep::Syncing);
-        self.register_files(access, &referenced, &files, &key, bytes.len() as u64).await
+        self.register_files(access, &referenced, &files, &verified, &key, bytes.len() as u64).await
+    }
+
+    /// Reads the files of a proposal. A false claim of somebody who may not write must not stand where the claim of
+    /// somebody who may would stand, not even until it is refuted.
+    async fn verify_proposed(
+        &self,
+        files: &[ValidatedFile],
+        progress: &(impl Fn(ShardStep) + Send),
+    ) -> Result<HashMap<XetHash, Sha256>> {
+        let mut verified = HashMap::new();
+        let total = files.len() as u64;
+        for (i, file) in (0..).zip(files) {
+            progress(ShardStep::Validating { verified: i, total });
+            let Some(claimed) = file.sha256_claim.filter(|_| file.size > 0) else { continue };
+            let known = {
+                let mut s = self.db().read().await?;
+                db::find_file(&mut s, &file.hash).await?.and_then(|f| f.sha256)
+            };
+            let sha256 = match known {
+                Some(sha256) => sha256,
+                None => self.content().reader.sha256_of(file.terms.clone(), self.xorb_source()).await?,
+            };
+            if sha256 != claimed {
+                return Err(Error::invalid(format!(
+                    "The shard was refused: the sha256 of file {} is not {claimed}.",
+                    file.hash
+                )));
+            }
+            verified.insert(file.hash, sha256);
+        }
+        Ok(verified)
     }
 
     async fn list_visible(&self, access: &CasWrite, hashes: &[XetHash]) -> Result<HashSet<XetHash>> {
@@ -165,6 +197,7 @@ impl App {
         access: &CasWrite,
         xorbs: &[XetHash],
         files: &[ValidatedFile],
+        verified: &HashMap<XetHash, Sha256>,
         recipe: &ObjectKey,
         recipe_bytes: u64,
     ) -> Result<()> {
@@ -183,7 +216,7 @@ impl App {
             let new = db::NewFile {
                 hash: *hash,
                 bytes: file.size,
-                verified: empty.then_some(EMPTY_SHA256),
+                verified: empty.then_some(EMPTY_SHA256).or_else(|| verified.get(hash).copied()),
                 claimed: file.sha256_claim,
                 terms: file.terms.as_blob(),
                 xorbs: &edges,

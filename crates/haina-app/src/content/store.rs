@@ -13,7 +13,7 @@ use haina_types::{Code, Error, Result, Sha256, XetHash};
 
 use super::{BODY_IDLE, ByteStream, CasWrite, ShaState, Stored, UPLOAD_SECONDS};
 use crate::App;
-use crate::gate::WriteAccess;
+use crate::gate::UploadAccess;
 
 /// What must be true of content that comes in; if it is not, nothing is kept.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,8 +57,8 @@ impl ChunkLookup for Lookup {
 impl App {
     /// Takes a whole file into a repository, where it waits for a commit. Its SHA-256 is computed on the way, so it is
     /// no claim. Nothing is registered unless everything expected is so.
-    pub async fn store_content(&self, access: &WriteAccess, mut body: ByteStream, expect: Expect) -> Result<Stored> {
-        let to = CasWrite { repo_id: access.repo().id, domain: access.repo().namespace.id };
+    pub async fn store_content(&self, access: &UploadAccess, mut body: ByteStream, expect: Expect) -> Result<Stored> {
+        let to = CasWrite { repo_id: access.repo().id, domain: access.domain(), proposed: access.is_proposed() };
         let _room = self.content().doors.acquire().await.map_err(Error::internal)?;
         let lookup = Lookup { app: self.clone(), domain: to.domain, runtime: tokio::runtime::Handle::current() };
         let mut ingest = FileIngest::begin(self.objects().clone(), Arc::new(lookup));

@@ -88,6 +88,8 @@ impl Caller {
     /// The strongest action that the token allows on what belongs to a namespace as a whole.
     fn namespace_limit(&self, namespace: &Namespace) -> Option<Action> {
         match self.token_role() {
+            // It is for one repository.
+            _ if self.pass.is_some() => None,
             None | Some(TokenRole::Write) => Some(Action::Admin),
             Some(TokenRole::Read) => Some(Action::Read),
             Some(TokenRole::FineGrained(scopes)) => {

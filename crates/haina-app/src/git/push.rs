@@ -12,32 +12,38 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use haina_db::git;
 use haina_git::ObjectKind;
-use haina_git::wire::{PackError, PackLimits, PushCommand, PushReport, PushRequest, WireError, report};
-use haina_types::{Code, Error, Oid, RefName, Result, Sha256, Timestamp, Visibility, XetHash};
+use haina_git::wire::{
+    Band, PackEnd, PackError, PackLimits, PktError, PushCommand, PushError, PushReport, PushRequest, WireError,
+    bands_to, flush_to, report,
+};
+use haina_types::{Code, Error, Oid, RefName, Result, Sha256, Timestamp, XetHash};
 use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::Answer;
+use super::cache::Shape;
 use super::feed::{Bands, Feed, feed};
 use super::refs::{STEP, kinds};
 use super::spool::{BodyReader, Pack, Received, receive};
 use super::walk::{Walk, WalkError, Walker, paths};
 use crate::App;
 use crate::content::{self, ByteStream};
-use crate::gate::WriteAccess;
+use crate::discussions::{only_own_pulls, pull_number};
+use crate::gate::{Moves, PushAccess};
 use crate::history::RefChange;
+use crate::limits::{check_refs, limits_of};
 
 /// Bytes of objects that are written by one transaction.
 const BATCH_BYTES: u64 = 8 << 20;
 /// Objects that are written by one transaction.
 const BATCH_OBJECTS: usize = 4000;
-/// Most references of one push.
-const COMMANDS_MAX: usize = 5000;
 /// How long what is left of a refused body is still read, so that its sender gets to read the refusal.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+/// When nothing came for so long on a line that stays open, that was all.
+const QUIET: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// Why a push is not taken.
-enum Refusal {
+pub(super) enum Refusal {
     /// The pack is broken.
     Pack(String),
     /// The pack is whole, and must not be part of this repository: one word for each reference, and what to do.
@@ -49,7 +55,7 @@ enum Refusal {
 impl From<Error> for Refusal {
     fn from(e: Error) -> Self {
         match e.code {
-            Code::Invalid | Code::Conflict => Self::Policy { reason: e.message, advice: Vec::new() },
+            Code::Invalid | Code::Conflict | Code::TooLarge => Self::Policy { reason: e.message, advice: Vec::new() },
             _ => Self::Fault(e),
         }
     }
@@ -94,16 +100,16 @@ impl From<WalkError> for Refusal {
 }
 
 /// A command whose reference may be moved by a push.
-struct Move {
+pub(super) struct Move {
     /// Its place among the commands.
-    at: usize,
-    name: RefName,
-    old: Option<Oid>,
-    new: Option<Oid>,
+    pub(super) at: usize,
+    pub(super) name: RefName,
+    pub(super) old: Option<Oid>,
+    pub(super) new: Option<Oid>,
 }
 
 /// Whether, and how, a push may move this reference.
-fn rule(command: &PushCommand) -> Result<RefName, String> {
+pub(super) fn rule(command: &PushCommand) -> Result<RefName, String> {
     let name = command.name.as_str();
     let parsed = if let Some(branch) = name.strip_prefix("refs/heads/") {
         RefName::branch(branch).ok()
@@ -111,10 +117,15 @@ fn rule(command: &PushCommand) -> Result<RefName, String> {
         RefName::tag(tag).ok()
     } else if name.starts_with("refs/notes/") {
         name.parse().ok()
+    } else if name.starts_with("refs/pr/") {
+        name.parse().ok().filter(|name| pull_number(name).is_some())
     } else {
-        return Err("only refs/heads, refs/tags and refs/notes can be pushed here".to_owned());
+        return Err("only refs/heads, refs/tags, refs/notes and refs/pr can be pushed here".to_owned());
     };
     let name = parsed.ok_or("invalid reference name")?;
+    if command.is_delete() && pull_number(&name).is_some() {
+        return Err("the reference of a pull request is not deleted: close it instead".to_owned());
+    }
     if command.is_delete() && name == RefName::main() {
         return Err("the main branch cannot be deleted".to_owned());
     }
@@ -129,29 +140,53 @@ impl App {
         self.git().spool.clone()
     }
 
+    async fn push_limits(&self, repo: i64) -> Result<PackLimits> {
+        let mut s = self.db().read().await?;
+        let limits = limits_of(&mut s, repo).await?;
+        // Counts of packs are 32 bits wide.
+        let objects = u32::try_from(limits.objects).unwrap_or(u32::MAX);
+        Ok(PackLimits { bytes: limits.push_bytes, objects, ..PackLimits::default() })
+    }
+
     /// Takes a push. What is wrong with it is said in the protocol itself, where the person who pushes sees it.
-    pub async fn git_push(&self, access: &WriteAccess, mut body: ByteStream) -> Result<Answer> {
+    pub async fn git_push(&self, access: &PushAccess, body: ByteStream) -> Result<Answer> {
+        self.take_body(access, body, PackEnd::Input).await
+    }
+
+    /// Takes a push whose body ends as `end` says.
+    pub(super) async fn take_body(&self, access: &PushAccess, mut body: ByteStream, end: PackEnd) -> Result<Answer> {
         // Each holds a thread while its body comes in.
         let _permit = self.git().receiving.acquire().await.map_err(Error::internal)?;
         let (to, from) = mpsc::channel::<std::io::Result<Bytes>>(4);
         let folder = self.spool_folder();
-        let reading = tokio::task::spawn_blocking(move || {
-            receive(BodyReader { from, piece: Bytes::new() }, &folder, PackLimits::default())
-        });
-        let mut is_whole = true;
-        while let Some(piece) = body.next().await {
+        let limits = PackLimits { end, ..self.push_limits(access.repo().id).await? };
+        let mut reading =
+            tokio::task::spawn_blocking(move || receive(BodyReader { from, piece: Bytes::new() }, &folder, limits));
+        // What was read, if that is known before the body ends: it was refused, or its end shows in itself.
+        let early = loop {
+            let piece = tokio::select! {
+                biased;
+                received = &mut reading => break Some(received),
+                piece = body.next() => piece,
+            };
+            let Some(piece) = piece else { break None };
             // Whatever the reason, the rest will not come.
             let piece = piece.map_err(|e| std::io::Error::new(std::io::ErrorKind::UnexpectedEof, e.message));
-            if to.send(piece).await.is_err() {
-                // It was refused already.
-                is_whole = false;
-                break;
-            }
-        }
+            // Whoever reads no more is done.
+            let _ = to.send(piece).await;
+        };
         drop(to);
-        let received = reading.await.map_err(Error::internal)?;
-        if !is_whole {
-            let rest = async { while body.next().await.is_some_and(|piece| piece.is_ok()) {} };
+        let is_whole = early.is_none();
+        let received = match early {
+            Some(received) => received,
+            None => reading.await,
+        };
+        let received = received.map_err(Error::internal)?;
+        let is_refused = !matches!(&received, Ok(None | Some(Received { pack: None | Some(Ok(_)), .. })));
+        if !is_whole && (is_refused || end == PackEnd::Input) {
+            // On a line that stays open nobody says when the rest is over.
+            let quiet = if end == PackEnd::Line { QUIET } else { PATIENCE };
+            let rest = async { while let Ok(Some(Ok(_))) = tokio::time::timeout(quiet, body.next()).await {} };
             // Whatever is left unread closes the connection.
             let _ = tokio::time::timeout(PATIENCE, rest).await;
         }
@@ -159,8 +194,10 @@ impl App {
             Ok(Some(received)) => received,
             // A client tries whether it may push.
             Ok(None) => return Ok(Answer::whole(Vec::new())),
-            Err(WireError::Pkt(e)) => return Err(Error::invalid("The request could not be read.").because(e)),
-            Err(e) => return Ok(Answer::refusal(&e.to_string())),
+            Err(PushError { why: WireError::Pkt(PktError::Io(e)), .. }) => {
+                return Err(Error::invalid("The request could not be read.").because(e));
+            }
+            Err(PushError { why, bands }) => return Ok(refusal(&why.to_string(), bands)),
         };
         use tracing::Instrument;
         let bands = if received.request.has("side-band-64k") { Bands::Large } else { Bands::None };
@@ -176,7 +213,7 @@ impl App {
         Ok(Answer { head: Bytes::new(), rest: Some(stream) })
     }
 
-    async fn take_push(&self, access: &WriteAccess, received: Received, feed: &mut Feed) -> PushReport {
+    async fn take_push(&self, access: &PushAccess, received: Received, feed: &mut Feed) -> PushReport {
         let Received { request, pack } = received;
         let mut refused: Vec<Option<String>> = vec![None; request.commands.len()];
         let mut unpack = None;
@@ -205,7 +242,7 @@ impl App {
     /// Takes what may be taken; `refused` says of each command why not.
     async fn judge_push(
         &self,
-        access: &WriteAccess,
+        access: &PushAccess,
         request: &PushRequest,
         pack: Option<Result<super::spool::Scanned, PackError>>,
         refused: &mut [Option<String>],
@@ -213,8 +250,12 @@ impl App {
     ) -> Result<(), Refusal> {
         let _permit = self.git().taking.acquire().await.map_err(Error::internal)?;
         let scanned = pack.transpose()?;
-        if request.commands.len() > COMMANDS_MAX {
-            let reason = format!("a push has at most {COMMANDS_MAX} references: push them in parts");
+        let most = {
+            let mut s = self.db().read().await?;
+            limits_of(&mut s, access.repo().id).await?.push_refs
+        };
+        if request.commands.len() as u64 > most {
+            let reason = format!("a push has at most {most} references: push them in parts");
             return Err(Refusal::Policy { reason, advice: Vec::new() });
         }
         let mut moves = Vec::new();
@@ -229,6 +270,20 @@ impl App {
                 Ok(name) => moves.push(Move { at, name, old: some(command.old), new: some(command.new) }),
             }
         }
+        // Before anything of a push that may not be is kept; looked at again when the reference moves.
+        for wanted in &moves {
+            let judged = match pull_number(&wanted.name) {
+                Some(number) => self.check_pull_push(access, number).await,
+                None if access.is_writer() => Ok(()),
+                None => Err(only_own_pulls()),
+            };
+            refused[wanted.at] = match judged {
+                Ok(()) => None,
+                Err(e) if matches!(e.code, Code::Forbidden | Code::RevisionNotFound) => Some(e.message),
+                Err(e) => return Err(e.into()),
+            };
+        }
+        moves.retain(|m| refused[m.at].is_none());
         if stop_atomic(request, refused) || moves.is_empty() {
             return Ok(());
         }
@@ -245,21 +300,27 @@ impl App {
             }))
             .await;
         let (pack, walk) = made.map_err(Error::internal)??;
-        let push = Push { app: self, access, request, pack: Arc::new(pack), walk: Arc::new(walk) };
+        let push = Push { app: self, access, request, pack: Arc::new(pack), walk: Arc::new(walk), door: "git" };
         push.check_sizes().await?;
         let bases = push.check_links().await?;
         push.check_tips(&moves, refused).await?;
+        push.check_locks().await?;
         if stop_atomic(request, refused) {
             return Ok(());
         }
-        let files = push.check_pointers().await?;
-        moves.retain(|m| refused[m.at].is_none());
-        if moves.is_empty() {
-            return Ok(());
-        }
-        let written = push.write(feed).await?;
-        push.record(&moves, &bases, &files, written, refused, feed).await
+        push.take(moves, refused, bases, feed).await
     }
+}
+
+/// The end of the conversation. Where a client expects bands, words outside of them are an error of their own to it.
+fn refusal(why: &str, bands: bool) -> Answer {
+    if !bands {
+        return Answer::refusal(why);
+    }
+    let mut out = Vec::new();
+    bands_to(&mut out, Band::Error, format!("{why}\n").as_bytes(), true);
+    flush_to(&mut out);
+    Answer::whole(out)
 }
 
 /// If all or none is asked for and something was refused, nothing is done.
@@ -273,7 +334,7 @@ fn stop_atomic(request: &PushRequest, refused: &mut [Option<String>]) -> bool {
     stop
 }
 
-fn mebibytes(bytes: u64) -> String {
+pub(super) fn mebibytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
@@ -284,17 +345,42 @@ struct Files {
 }
 
 /// A push that was read.
-struct Push<'a> {
-    app: &'a App,
-    access: &'a WriteAccess,
-    request: &'a PushRequest,
-    pack: Arc<Pack>,
-    walk: Arc<Walk>,
+pub(super) struct Push<'a> {
+    pub(super) app: &'a App,
+    pub(super) access: &'a PushAccess,
+    pub(super) request: &'a PushRequest,
+    pub(super) pack: Arc<Pack>,
+    pub(super) walk: Arc<Walk>,
+    /// Which way it came, for the ledger.
+    pub(super) door: &'static str,
 }
 
 impl Push<'_> {
     fn repo(&self) -> i64 {
         self.access.repo().id
+    }
+
+    /// Takes what is left of it after all that is checked without its large files.
+    pub(super) async fn take(
+        &self,
+        mut moves: Vec<Move>,
+        refused: &mut [Option<String>],
+        bases: HashMap<Oid, i64>,
+        feed: &mut Feed,
+    ) -> Result<(), Refusal> {
+        let files = self.check_pointers().await?;
+        moves.retain(|m| refused[m.at].is_none());
+        if moves.is_empty() {
+            return Ok(());
+        }
+        let bytes = self.walk.order.iter().map(|i| self.pack.objects[*i as usize].stored()).sum();
+        self.app.check_room(self.repo(), self.walk.order.len(), bytes).await?;
+        let written = self.write(feed).await?;
+        self.record(&moves, &bases, &files, written, refused, feed).await?;
+        if refused.iter().all(Option::is_none) {
+            self.keep_pack(&moves);
+        }
+        Ok(())
     }
 
     async fn paths_of(&self, blobs: HashSet<Oid>) -> Result<Vec<(String, Oid)>, Refusal> {
@@ -383,6 +469,7 @@ impl Push<'_> {
             return Ok(files);
         }
         let mut s = self.app.db().read().await?;
+        self.app.check_large_room(&mut s, self.repo(), 0).await?;
         let shas: HashSet<Sha256> = pointers.iter().map(|(_, p)| p.sha256).collect();
         let shas: Vec<Sha256> = shas.into_iter().collect();
         let mut stored = HashMap::new();
@@ -488,7 +575,7 @@ impl Push<'_> {
                 tree: facts.tree,
                 parents: facts.parents.to_vec(),
                 gen_number,
-                author_user_id: None,
+                author_user_id: self.access.actor(),
                 committed_at: Timestamp(facts.seconds.saturating_mul(1000)),
                 title: facts.title.clone(),
             });
@@ -519,8 +606,9 @@ impl Push<'_> {
         for part in files.shas.chunks(STEP) {
             held.extend(content::list_stored(&mut tx, repo.id, part).await?.values().filter_map(|f| f.readable()));
         }
+        check_refs(&mut tx, repo.id, moves.iter().filter(|m| m.old.is_none()).count()).await?;
         self.insert(&mut tx, &written).await?;
-        git::insert_commits(&mut tx, repo.id, &rows).await?;
+        git::insert_commits(&mut tx, repo.id, &rows, self.access.actor()).await?;
         for (blob, sha256, size) in &files.pointers {
             git::insert_pointer(&mut tx, repo.id, blob, sha256, *size).await?;
         }
@@ -540,7 +628,7 @@ impl Push<'_> {
         if moves.iter().all(|m| refused[m.at].is_some()) {
             return Ok(());
         }
-        content::link_committed(&mut tx, repo.id, repo.visibility == Visibility::Public, &held).await?;
+        content::link_committed(&mut tx, repo.id, &held).await?;
         tx.commit().await?;
         for warning in warnings {
             let _ = feed.tell(&warning).await;
@@ -578,7 +666,7 @@ impl Push<'_> {
             (None, Some(_)) if !is_branch => "ref.create",
             _ => "repo.push",
         };
-        let data = json!({"door": "git", "commits": commits});
+        let data = json!({"door": self.door, "commits": commits});
         let change = RefChange { name: &wanted.name, old: wanted.old, new: wanted.new, event, data };
         match self.app.move_ref(tx, self.access, change).await {
             Ok(true) => Ok(Ok(Moved::Yes)),
@@ -586,7 +674,40 @@ impl Push<'_> {
             Err(e) if e.code == Code::Conflict => {
                 Ok(Err("another reference is in the way: of `a` and `a/b` only one can exist".to_owned()))
             }
+            // A pull request that was merged meanwhile.
+            Err(e) if matches!(e.code, Code::Forbidden | Code::RevisionNotFound) => Ok(Err(e.message)),
             Err(e) => Err(e.into()),
+        }
+    }
+}
+
+impl Push<'_> {
+    /// A pack that has all that the new tips reach, and nothing else, answers those who clone them: it is kept, if its
+    /// sender found deltas. Nobody waits for that.
+    fn keep_pack(&self, moves: &[Move]) {
+        let (pack, walk) = (&self.pack, &self.walk);
+        let has_all = !pack.is_thin
+            && pack.left_out == 0
+            && walk.outside.is_empty()
+            && walk.order.len() == pack.objects.len()
+            && pack.by_oid.len() == pack.objects.len();
+        let (mut tips, mut others) = (HashSet::new(), HashSet::new());
+        for new in moves.iter().filter_map(|m| m.new) {
+            let mut oid = new;
+            while let Some((_, target)) = pack.tags.get(&oid) {
+                others.insert(oid);
+                oid = *target;
+            }
+            let is_commit = pack.commits.contains_key(&oid);
+            if is_commit {
+                tips.insert(oid)
+            } else {
+                others.insert(oid)
+            };
+        }
+        if has_all && !tips.is_empty() {
+            let shape = Shape::plain(&tips, &others);
+            self.app.keep_received(self.repo(), pack.clone(), shape);
         }
     }
 }

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use haina_db::git;
-use haina_git::wire::{AdvertisedRef, Advertisement, Service, Version, advertise, advertise_v2};
+use haina_git::wire::{AdvertisedRef, Advertisement, Service, Version, advertise, advertise_v2, greet};
 use haina_git::{ObjectKind, Tag};
 use haina_types::{Error, Oid, RefName, Result};
 
 use crate::App;
-use crate::gate::{ContentAccess, WriteAccess};
+use crate::gate::{ContentAccess, PushAccess};
 
 /// How many tags may point to tags, one after the other.
 const TAG_DEPTH_MAX: usize = 64;
@@ -100,9 +100,20 @@ impl App {
     }
 
     /// The first answer to a client that pushes. There is no version 2 of pushing.
-    pub async fn git_advertise_push(&self, access: &WriteAccess, version: Version) -> Result<Vec<u8>> {
+    pub async fn git_advertise_push(&self, access: &PushAccess, version: Version) -> Result<Vec<u8>> {
         let mut s = self.db().read().await?;
         let version = if version == Version::V2 { Version::V0 } else { version };
         Ok(advertise(Service::ReceivePack, version, &advertisement(self, &mut s, access.repo().id).await?))
+    }
+
+    /// The same on a connection that stays open.
+    pub(super) async fn git_greet(&self, repo: i64, service: Service, version: Version) -> Result<Vec<u8>> {
+        let version = match (service, version) {
+            (Service::UploadPack, Version::V2) => return Ok(advertise_v2()),
+            (_, Version::V2) => Version::V0,
+            (_, version) => version,
+        };
+        let mut s = self.db().read().await?;
+        Ok(greet(service, version, &advertisement(self, &mut s, repo).await?))
     }
 }

@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 
-use haina_db::{git, jobs, repos};
+use haina_db::{discussions, git, repos};
 use haina_git::{Commit, Edit, EditError, LfsPointer, Mode, ObjectKind, Signature, deflate, object_id};
-use haina_types::{Code, Error, FilePath, Oid, PathError, RefName, Result, Revision, Sha256, Visibility};
+use haina_types::{Code, Error, FilePath, Oid, PathError, RefName, Result, Revision, Sha256};
 use serde_json::json;
 
 use super::revision::revision_not_found;
 use crate::App;
 use crate::content;
-use crate::gate::WriteAccess;
+use crate::gate::{Moves, TalkAccess, WriteAccess};
 
 /// Largest file outside the content store, in bytes.
 pub(crate) const REGULAR_BYTES_MAX: usize = 10 << 20;
@@ -19,7 +19,9 @@ const OPERATIONS_MAX: usize = 50_000;
 /// Deflated bytes gathered before they are written ahead of the commit.
 const BATCH_BYTES: usize = 8 << 20;
 /// Longest title and description, in bytes.
-const MESSAGE_BYTES_MAX: usize = 64 << 10;
+pub(super) const MESSAGE_BYTES_MAX: usize = 64 << 10;
+/// The event of a reference whose history was written anew: what is in it is not new.
+pub(crate) const REWRITE: &str = "ref.rewrite";
 /// How often a commit without a stated parent is rebuilt on a branch that keeps moving.
 const TRIES_MAX: usize = 16;
 
@@ -39,8 +41,18 @@ pub struct CommitHeader {
 pub struct CommitDone {
     /// Its id.
     pub id: Oid,
-    /// The branch it is on.
+    /// The reference it is on.
     pub branch: RefName,
+    /// The number of the pull request that was opened with it.
+    pub opened: Option<i64>,
+}
+
+/// Where a commit goes.
+enum Onto {
+    /// To a reference that exists.
+    Ref(RefName),
+    /// To a pull request for this branch, which is opened with it.
+    NewPull(RefName),
 }
 
 /// A pointer blob and the content that it stands for.
@@ -75,8 +87,8 @@ impl Pending {
 /// [`CommitWriter::finish`] moves the branch; dropping it leaves the branch as it was.
 pub struct CommitWriter {
     app: App,
-    access: WriteAccess,
-    branch: RefName,
+    access: Box<dyn Moves>,
+    onto: Onto,
     header: CommitHeader,
     edits: Vec<Edit>,
     pending: Vec<Pending>,
@@ -104,12 +116,41 @@ impl App {
         revision: &Revision,
         header: CommitHeader,
     ) -> Result<CommitWriter> {
-        if header.summary.trim().is_empty() {
-            return Err(Error::invalid("A commit needs a summary."));
-        }
-        if header.summary.len() + header.description.len() > MESSAGE_BYTES_MAX {
-            return Err(Error::invalid(format!("A commit message has at most {MESSAGE_BYTES_MAX} bytes.")));
-        }
+        check_message(&header)?;
+        let (branch, head) = self.find_branch(access.repo().id, revision).await?;
+        check_parent(&header, &head)?;
+        Ok(self.commit_writer(access, branch, header))
+    }
+
+    /// Begins a commit to a pull request of one's own, or to anyone's for those who may write.
+    pub async fn begin_pull_commit(
+        &self,
+        access: &TalkAccess,
+        revision: &Revision,
+        header: CommitHeader,
+    ) -> Result<CommitWriter> {
+        check_message(&header)?;
+        let number = crate::discussions::number_of(revision)?;
+        let head = self.check_pull(access, number).await?;
+        check_parent(&header, &head)?;
+        let name = crate::discussions::pull_ref(number)?;
+        Ok(self.writer_onto(Box::new(access.clone()), Onto::Ref(name), header))
+    }
+
+    /// Begins a commit that opens a pull request for a branch. If the header names a parent, it begins there.
+    pub async fn begin_new_pull(
+        &self,
+        access: &TalkAccess,
+        revision: &Revision,
+        header: CommitHeader,
+    ) -> Result<CommitWriter> {
+        check_message(&header)?;
+        let (branch, _) = self.find_branch(access.repo().id, revision).await?;
+        Ok(self.writer_onto(Box::new(access.clone()), Onto::NewPull(branch), header))
+    }
+
+    /// A branch as a caller wrote it, and its head.
+    async fn find_branch(&self, repo: i64, revision: &Revision) -> Result<(RefName, Oid)> {
         let branch = match revision.as_str() {
             text if text.starts_with("refs/") => text.parse().ok(),
             text => RefName::branch(text).ok(),
@@ -117,17 +158,19 @@ impl App {
         let branch =
             branch.filter(|b: &RefName| b.as_branch().is_some()).ok_or_else(|| revision_not_found(revision))?;
         let mut s = self.db().read().await?;
-        let head =
-            git::find_ref(&mut s, access.repo().id, &branch).await?.ok_or_else(|| revision_not_found(revision))?;
-        check_parent(&header, &head.oid)?;
-        Ok(self.commit_writer(access, branch, header))
+        let head = git::find_ref(&mut s, repo, &branch).await?.ok_or_else(|| revision_not_found(revision))?;
+        Ok((branch, head.oid))
     }
 
     pub(crate) fn commit_writer(&self, access: &WriteAccess, branch: RefName, header: CommitHeader) -> CommitWriter {
+        self.writer_onto(Box::new(access.clone()), Onto::Ref(branch), header)
+    }
+
+    fn writer_onto(&self, access: Box<dyn Moves>, onto: Onto, header: CommitHeader) -> CommitWriter {
         CommitWriter {
             app: self.clone(),
-            access: access.clone(),
-            branch,
+            access,
+            onto,
             header,
             edits: Vec::new(),
             pending: Vec::new(),
@@ -136,6 +179,16 @@ impl App {
             pointers: Vec::new(),
         }
     }
+}
+
+fn check_message(header: &CommitHeader) -> Result<()> {
+    if header.summary.trim().is_empty() {
+        return Err(Error::invalid("A commit needs a summary."));
+    }
+    if header.summary.len() + header.description.len() > MESSAGE_BYTES_MAX {
+        return Err(Error::invalid(format!("A commit message has at most {MESSAGE_BYTES_MAX} bytes.")));
+    }
+    Ok(())
 }
 
 fn check_parent(header: &CommitHeader, head: &Oid) -> Result<()> {
@@ -226,8 +279,15 @@ impl CommitWriter {
         self.edits.is_empty()
     }
 
+    /// Whether there is room for what is to be written, as far as limits go.
+    async fn check_room(&self, pending: &[Pending]) -> Result<()> {
+        let bytes = pending.iter().map(|p| p.z.len() as u64).sum();
+        self.app.check_room(self.access.repo().id, pending.len(), bytes).await
+    }
+
     /// Writes gathered bodies ahead of the commit.
     async fn flush(&mut self) -> Result<()> {
+        self.check_room(&self.pending).await?;
         let mut tx = self.app.db().begin().await?;
         git::insert_objects(&mut tx, self.access.repo().id, &Pending::rows(&self.pending)).await?;
         tx.commit().await?;
@@ -269,14 +329,39 @@ impl CommitWriter {
         Ok(blobs.into_values().collect())
     }
 
+    /// Refuses to change what others have locked.
+    async fn check_locks(&self) -> Result<()> {
+        let locks = self.app.locks_of_others(self.access.repo().id, self.access.actor()).await?;
+        if locks.is_empty() {
+            return Ok(());
+        }
+        let touches = |edit: &Edit, locked: &str| match edit {
+            Edit::Put { path, .. } => path.as_str() == locked,
+            // Whole folders among them.
+            Edit::DeleteFile { path } | Edit::DeleteFolder { path } | Edit::DeleteEntry { path } => {
+                locked.strip_prefix(path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }
+        };
+        match locks.iter().find(|lock| self.edits.iter().any(|edit| touches(edit, &lock.path))) {
+            None => Ok(()),
+            Some(lock) => Err(Error::new(
+                Code::Forbidden,
+                format!("\"{}\" is locked by {}. Ask them to unlock it (git lfs unlock).", lock.path, lock.owner),
+            )),
+        }
+    }
+
     /// Makes the commit and moves the branch, or leaves everything as it was.
     pub async fn finish(mut self) -> Result<CommitDone> {
         let app = self.app.clone();
         let repo = self.access.repo().clone();
         let pointers = {
             let mut s = app.db().read().await?;
+            app.check_large_room(&mut s, repo.id, 0).await?;
             self.fill_pointers(&mut s).await?
         };
+        self.check_room(&self.pending).await?;
+        self.check_locks().await?;
         // Few bodies go with the commit itself and save a transaction; many are written ahead.
         if self.pending_bytes >= BATCH_BYTES {
             self.flush().await?;
@@ -284,7 +369,7 @@ impl CommitWriter {
         let _turn = app.history().turn(repo.id).await;
         for _ in 0..TRIES_MAX {
             if let Some(done) = self.attempt(&repo, &pointers).await? {
-                if self.branch == RefName::main() {
+                if done.branch == RefName::main() {
                     app.refresh_facts(repo.id).await?;
                 }
                 return Ok(done);
@@ -296,19 +381,36 @@ impl CommitWriter {
         Err(Error::new(Code::Unavailable, "The branch keeps moving. Please try again."))
     }
 
+    /// The commit to build upon; none on a branch that is to be.
+    async fn find_parent(&self, s: &mut haina_db::Session, repo: i64) -> Result<Option<Oid>> {
+        match (&self.onto, &self.header.parent) {
+            // The commit that the proposal was made from, not a promise that the branch is still there.
+            (Onto::NewPull(_), Some(parent)) => {
+                super::revision::resolve(s, repo, &Revision::new(parent.as_str())).await.map(Some)
+            }
+            (Onto::NewPull(branch), None) => Ok(git::find_ref(s, repo, branch).await?.map(|r| r.oid)),
+            (Onto::Ref(name), _) => {
+                let head = git::find_ref(s, repo, name).await?.map(|r| r.oid);
+                if let Some(head) = &head {
+                    check_parent(&self.header, head)?;
+                }
+                Ok(head)
+            }
+        }
+    }
+
     /// One try on the branch as it is now; `None` when it moved meanwhile.
     async fn attempt(&mut self, repo: &repos::Repo, pointers: &[Pointer]) -> Result<Option<CommitDone>> {
         let app = self.app.clone();
         let mut s = app.db().read().await?;
-        let head = git::find_ref(&mut s, repo.id, &self.branch).await?;
+        let head = self.find_parent(&mut s, repo.id).await?;
         let mut parents = Vec::new();
         let mut root = None;
         let mut generation = 1;
-        if let Some(head) = &head {
-            check_parent(&self.header, &head.oid)?;
-            let commit = git::find_commit(&mut s, repo.id, &head.oid).await?;
-            let commit = commit.ok_or_else(|| Error::internal(format!("commit {} is missing", head.oid)))?;
-            parents.push(head.oid);
+        if let Some(head) = head {
+            let commit = git::find_commit(&mut s, repo.id, &head).await?;
+            let commit = commit.ok_or_else(|| Error::internal(format!("commit {head} is missing")))?;
+            parents.push(head);
             root = Some(commit.tree);
             generation = commit.gen_number + 1;
         }
@@ -317,14 +419,23 @@ impl CommitWriter {
             let mut s = loader.lock().await;
             app.load_tree(&mut s, repo.id, &oid).await
         };
-        let edited = haina_git::edit(root, self.edits.clone(), load)
-            .await
-            .map_err(|e| edit_error(e, head.as_ref().map(|h| h.oid)))?;
+        let edited = haina_git::edit(root, self.edits.clone(), load).await.map_err(|e| edit_error(e, head))?;
         drop(s);
 
+        let author = app.author(self.access.actor()).await?;
+        let mut tx = app.db().begin().await?;
+        let (opened, name) = match &self.onto {
+            Onto::Ref(name) => (None, name.clone()),
+            Onto::NewPull(base) => {
+                let (title, text) = (&self.header.summary, &self.header.description);
+                let status = discussions::Status::Open;
+                let number = app.open_pull(&mut tx, &*self.access, base, title, text, status).await?;
+                (Some(number), crate::discussions::pull_ref(number)?)
+            }
+        };
         let commit = NewCommit {
-            branch: &self.branch,
-            old: head.as_ref().map(|h| h.oid),
+            branch: &name,
+            old: head.filter(|_| opened.is_none()),
             parents,
             generation,
             summary: &self.header.summary,
@@ -333,8 +444,6 @@ impl CommitWriter {
             trees: edited.new_trees,
             operations: self.edits.len(),
         };
-        let author = app.author(self.access.actor()).await?;
-        let mut tx = app.db().begin().await?;
         // Checked again where it counts: the content could have been forgotten since.
         let shas: Vec<Sha256> = self.large.keys().copied().collect();
         let stored = content::list_stored(&mut tx, repo.id, &shas).await?;
@@ -346,10 +455,10 @@ impl CommitWriter {
         for pointer in pointers {
             git::insert_pointer(&mut tx, repo.id, &pointer.blob, &pointer.sha256, pointer.size).await?;
         }
-        let Some(id) = app.record(&mut tx, &self.access, &author, commit).await? else { return Ok(None) };
-        content::link_committed(&mut tx, repo.id, repo.visibility == Visibility::Public, &files).await?;
+        let Some(id) = app.record(&mut tx, &*self.access, &author, commit).await? else { return Ok(None) };
+        content::link_committed(&mut tx, repo.id, &files).await?;
         tx.commit().await?;
-        Ok(Some(CommitDone { id, branch: self.branch.clone() }))
+        Ok(Some(CommitDone { id, branch: name, opened }))
     }
 }
 
@@ -383,12 +492,25 @@ impl App {
     pub(crate) async fn record(
         &self,
         tx: &mut haina_db::Session,
-        access: &WriteAccess,
+        access: &dyn Moves,
         author: &(String, String),
         new: NewCommit<'_>,
     ) -> Result<Option<Oid>> {
+        let id = self.write_commit(tx, access, author, &new).await?;
+        let data = json!({"title": new.summary.trim(), "operations": new.operations, "door": "api"});
+        let moved = RefChange { name: new.branch, old: new.old, new: Some(id), event: "repo.commit", data };
+        Ok(self.move_ref(tx, access, moved).await?.then_some(id))
+    }
+
+    /// Writes trees and a commit on the caller's transaction. No reference leads to it yet.
+    pub(super) async fn write_commit(
+        &self,
+        tx: &mut haina_db::Session,
+        access: &dyn Moves,
+        author: &(String, String),
+        new: &NewCommit<'_>,
+    ) -> Result<Oid> {
         let repo = access.repo();
-        let actor = access.actor();
         let now = self.now();
         let (summary, description) = (new.summary.trim(), new.description.trim());
         let signature = Signature::new(&author.0, &author.1, now.seconds());
@@ -409,16 +531,14 @@ impl App {
         let row = git::CommitRow {
             oid: id,
             tree: new.root,
-            parents: new.parents,
+            parents: new.parents.clone(),
             gen_number: new.generation,
-            author_user_id: actor,
+            author_user_id: access.actor(),
             committed_at: now,
             title: summary.to_owned(),
         };
         git::insert_commit(tx, repo.id, &row).await?;
-        let data = json!({"title": summary, "operations": new.operations, "door": "api"});
-        let moved = RefChange { name: new.branch, old: new.old, new: Some(id), event: "repo.commit", data };
-        Ok(self.move_ref(tx, access, moved).await?.then_some(id))
+        Ok(id)
     }
 
     /// Creates, moves or deletes a reference if it still is what the caller saw, and with it its log, the event and the
@@ -427,34 +547,33 @@ impl App {
     pub(crate) async fn move_ref(
         &self,
         tx: &mut haina_db::Session,
-        access: &WriteAccess,
+        access: &dyn Moves,
         change: RefChange<'_>,
     ) -> Result<bool> {
         let (repo, actor, now) = (access.repo(), access.actor(), self.now());
         let RefChange { name, old, new, event, mut data } = change;
+        let pull = match crate::discussions::pull_number(name) {
+            Some(number) => Some(self.admit_pull(tx, access, number, new.is_some(), event).await?),
+            None if access.is_writer() => None,
+            None => return Err(crate::discussions::only_own_pulls()),
+        };
         if !git::put_ref(tx, repo.id, name, old.as_ref(), new.as_ref(), now).await? {
             return Ok(false);
         }
         let moved = git::RefMove { old, new, actor_id: actor, at: now };
         git::append_reflog(tx, repo.id, name, &moved).await?;
-        repos::touch_repo(tx, repo.id, now).await?;
+        match (&pull, &new) {
+            (Some(_), _) if event == REWRITE => {}
+            (Some(pull), Some(new)) => self.note_commits(tx, access, pull, old, *new).await?,
+            _ => repos::touch_repo(tx, repo.id, now).await?,
+        }
         data["ref"] = json!(name.as_str());
         data["old"] = json!(old);
         data["new"] = json!(new);
         self.append(tx, actor, event, Some(repo.id), Some(repo.namespace.id), data).await?;
         if *name == RefName::main() {
             // Done at once by whoever moved the branch; the job is for a crash in between.
-            let payload = json!({"repo": repo.id});
-            let key = format!("repo:{}", repo.id);
-            let job = jobs::NewJob {
-                kind: "repo.facts",
-                payload: &payload,
-                dedup_key: Some(&key),
-                run_at: now.plus_seconds(30),
-                attempts_max: 10,
-                created_at: now,
-            };
-            jobs::enqueue(tx, &job).await?;
+            crate::repos::enqueue_facts(tx, repo.id, now.plus_seconds(30)).await?;
         }
         Ok(true)
     }

@@ -9,7 +9,7 @@ use haina_types::{FilePath, Oid, Result, Timestamp};
 use super::entry::{Entry, LastCommit};
 use super::objects::load_commit;
 use crate::App;
-use crate::gate::ContentAccess;
+use crate::gate::Listing;
 
 /// How far back the last commit of a path is looked for; older ones are shown as the oldest one looked at.
 const LOOK_BACK_COMMITS_MAX: usize = 2000;
@@ -33,7 +33,7 @@ pub struct LoggedCommit {
 pub(super) type FolderHistory = HashMap<Vec<u8>, LastCommit>;
 
 /// Commits reachable from `head`, newest first, parents never before children of a straight line.
-async fn walk(s: &mut haina_db::Session, repo: i64, head: Oid) -> Result<Vec<Oid>> {
+pub(super) async fn walk(s: &mut haina_db::Session, repo: i64, head: Oid) -> Result<Vec<Oid>> {
     let mut heap = BinaryHeap::new();
     let mut seen = HashSet::from([head]);
     let mut order = Vec::new();
@@ -60,7 +60,7 @@ impl App {
     /// Page `page` (from 0) of the commits reachable from `head`, newest first, and how many there are.
     pub async fn list_commits(
         &self,
-        access: &ContentAccess,
+        access: &impl Listing,
         head: Oid,
         page: usize,
         limit: usize,

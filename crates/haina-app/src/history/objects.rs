@@ -50,7 +50,7 @@ impl State {
 
     /// Waits for this process's turn to move a branch of a repository. What decides is the compare-and-swap in the
     /// database; taking turns only spares the work of those who would lose it.
-    pub(super) async fn turn(&self, repo: i64) -> OwnedMutexGuard<()> {
+    pub(crate) async fn turn(&self, repo: i64) -> OwnedMutexGuard<()> {
         let turn = {
             let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
             match turns.get(&repo).and_then(Weak::upgrade) {

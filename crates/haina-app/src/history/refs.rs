@@ -9,7 +9,7 @@ use super::commit::{NewCommit, Pending, RefChange};
 use super::objects::load_raw;
 use super::revision::{resolve, revision_not_found};
 use crate::App;
-use crate::gate::{ContentAccess, WriteAccess};
+use crate::gate::{Listing, WriteAccess};
 
 /// How many tags may point to tags, one after the other.
 const TAG_DEPTH_MAX: usize = 16;
@@ -58,7 +58,7 @@ pub struct Refs {
 
 impl App {
     /// All references of a repository.
-    pub async fn list_refs(&self, access: &ContentAccess) -> Result<Refs> {
+    pub async fn list_refs(&self, access: &impl Listing) -> Result<Refs> {
         let mut s = self.db().read().await?;
         let mut refs = Refs::default();
         let repo = access.repo().id;
@@ -118,6 +118,7 @@ impl App {
         if old.is_some() && !overwrite {
             return Err(exists(&name));
         }
+        crate::limits::check_refs(&mut tx, repo, usize::from(old.is_none())).await?;
         let made = match start {
             BranchStart::At(revision) => {
                 let commit = resolve(&mut tx, repo, &revision).await?;
@@ -156,7 +157,7 @@ impl App {
         revision: &Revision,
         message: Option<&str>,
     ) -> Result<()> {
-        let name = RefName::tag(tag).map_err(|RefNameError| Error::invalid("Invalid reference for a tag"))?;
+        let name = RefName::tag(tag);
         let message = message.map(str::trim).filter(|m| !m.is_empty());
         if message.is_some_and(|m| m.len() > MESSAGE_BYTES_MAX) {
             return Err(Error::invalid(format!("A tag's message has at most {MESSAGE_BYTES_MAX} bytes.")));
@@ -165,9 +166,12 @@ impl App {
         let author = self.author(access.actor()).await?;
         let mut tx = self.db().begin().await?;
         let commit = resolve(&mut tx, repo, revision).await?;
+        // Said after what is wrong with the revision: clients tell that by its code, and this not at all.
+        let name = name.map_err(|RefNameError| Error::invalid("Invalid reference for a tag"))?;
         if git::find_ref(&mut tx, repo, &name).await?.is_some() {
             return Err(exists(&name));
         }
+        crate::limits::check_refs(&mut tx, repo, 1).await?;
         let mut target = commit;
         if let Some(message) = message {
             let object = Tag {

@@ -4,7 +4,7 @@ use haina_db::git;
 use haina_types::{Code, Error, Oid, Result, Revision};
 
 use crate::App;
-use crate::gate::ContentAccess;
+use crate::gate::Listing;
 
 /// The error for a revision that does not exist, in the words clients expect.
 pub(crate) fn revision_not_found(revision: &Revision) -> Error {
@@ -38,7 +38,7 @@ pub(crate) async fn resolve(s: &mut haina_db::Session, repo: i64, revision: &Rev
 
 impl App {
     /// The commit that a revision names.
-    pub async fn resolve_revision(&self, access: &ContentAccess, revision: &Revision) -> Result<Oid> {
+    pub async fn resolve_revision(&self, access: &impl Listing, revision: &Revision) -> Result<Oid> {
         let mut s = self.db().read().await?;
         resolve(&mut s, access.repo().id, revision).await
     }

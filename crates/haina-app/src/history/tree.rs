@@ -9,7 +9,7 @@ use haina_types::{Code, Error, FilePath, Oid, Result, Sha256};
 use super::entry::{Entry, EntryKind, Lfs};
 use super::objects::load_raw;
 use crate::content;
-use crate::gate::ContentAccess;
+use crate::gate::{ContentAccess, Listing};
 use crate::{App, Page};
 
 /// Most entries of one page.
@@ -61,7 +61,7 @@ struct Walk {
 
 impl App {
     /// What stands at `path`; an error with the commit when nothing does.
-    pub async fn find_entry(&self, access: &ContentAccess, commit: Oid, path: &FilePath) -> Result<Entry> {
+    pub async fn find_entry(&self, access: &impl Listing, commit: Oid, path: &FilePath) -> Result<Entry> {
         let repo = access.repo().id;
         let mut s = self.db().read().await?;
         let key = (repo, commit, path.as_str().into());
@@ -148,7 +148,7 @@ impl App {
     /// The entries of a folder (the root when `folder` is `None`), sorted by path, folders before what is in them.
     pub async fn list_tree(
         &self,
-        access: &ContentAccess,
+        access: &impl Listing,
         commit: Oid,
         folder: Option<&FilePath>,
         options: &TreeOptions,
@@ -253,7 +253,7 @@ impl App {
     /// What stands at each of `paths`; missing ones are left out.
     pub async fn list_paths(
         &self,
-        access: &ContentAccess,
+        access: &impl Listing,
         commit: Oid,
         paths: &[String],
         expand: bool,

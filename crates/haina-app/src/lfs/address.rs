@@ -1,10 +1,9 @@
-//! Addresses that carry their own right: a BLAKE3 keyed MAC over a fixed binary layout, in URL-safe base64.
+//! Addresses that carry their own right.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use haina_db::lfs::UploadId;
 use haina_types::{Code, Error, Result, Sha256, Timestamp};
 
+use super::seal::Sealer;
 use crate::App;
 
 /// What an address allows.
@@ -41,6 +40,8 @@ pub(super) struct Grant {
     pub repo_id: i64,
     /// For whom it was made.
     pub user_id: Option<i64>,
+    /// Whether what comes is for a proposal of somebody who may not write.
+    pub proposed: bool,
     pub oid: Sha256,
     /// Bytes of the object.
     pub size: u64,
@@ -54,8 +55,8 @@ pub(super) struct Grant {
 
 const VERSION: u8 = 1;
 const FLAG_USER: u8 = 0x80;
+const FLAG_PROPOSED: u8 = 0x40;
 const GRANT_BYTES: usize = 78;
-const MAC_BYTES: usize = 32;
 
 impl Grant {
     /// Which upload in parts this is about. Other people's parts cannot get between one's own.
@@ -82,8 +83,10 @@ impl Grant {
 
     fn seal(&self) -> [u8; GRANT_BYTES] {
         let mut out = [0; GRANT_BYTES];
+        let user = if self.user_id.is_some() { FLAG_USER } else { 0 };
+        let proposed = if self.proposed { FLAG_PROPOSED } else { 0 };
         let fields: [&[u8]; 8] = [
-            &[VERSION, self.action.number() | if self.user_id.is_some() { FLAG_USER } else { 0 }],
+            &[VERSION, self.action.number() | user | proposed],
             &self.repo_id.to_le_bytes(),
             &self.user_id.unwrap_or(0).to_le_bytes(),
             self.oid.as_bytes(),
@@ -109,7 +112,7 @@ impl Grant {
             Some(*head)
         }
         let [version, what] = take(&mut rest)?;
-        if version != VERSION || what & !FLAG_USER != action.number() {
+        if version != VERSION || what & !(FLAG_USER | FLAG_PROPOSED) != action.number() {
             return None;
         }
         let repo_id = i64::from_le_bytes(take(&mut rest)?);
@@ -118,6 +121,7 @@ impl Grant {
             action,
             repo_id,
             user_id: (what & FLAG_USER != 0).then_some(user_id),
+            proposed: what & FLAG_PROPOSED != 0,
             oid: Sha256(take(&mut rest)?),
             size: u64::from_le_bytes(take(&mut rest)?),
             part_bytes: u64::from_le_bytes(take(&mut rest)?),
@@ -128,9 +132,7 @@ impl Grant {
 }
 
 /// Signs with its first key, accepts all.
-pub(super) struct Signer {
-    keys: Vec<[u8; 32]>,
-}
+pub(super) struct Signer(Sealer);
 
 /// Why an address was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,26 +144,16 @@ enum Refused {
 impl Signer {
     /// With the newest secret first; `None` without any.
     pub(super) fn new(secrets: &[[u8; 32]]) -> Option<Self> {
-        let keys = secrets.iter().map(|s| blake3::derive_key("haina-lfs 2026-11 transfer address", s));
-        (!secrets.is_empty()).then(|| Self { keys: keys.collect() })
+        Sealer::new("haina-lfs 2026-11 transfer address", secrets).map(Self)
     }
 
     fn sign(&self, grant: &Grant) -> String {
-        let payload = grant.seal();
-        let mac = blake3::keyed_hash(&self.keys[0], &payload);
-        URL_SAFE_NO_PAD.encode([&payload[..], mac.as_bytes()].concat())
+        self.0.seal(&grant.seal())
     }
 
     fn verify(&self, text: &str, action: Action, now: Timestamp) -> Result<Grant, Refused> {
-        // The decoder refuses other alphabets, padding and stray bits, so that a payload has one text only.
-        let mut bytes = [0; GRANT_BYTES + MAC_BYTES + 2];
-        let len = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).map_err(|_| Refused::Signature)?;
-        let (payload, mac) = bytes[..len].split_first_chunk::<GRANT_BYTES>().ok_or(Refused::Signature)?;
-        let mac: [u8; MAC_BYTES] = mac.try_into().map_err(|_| Refused::Signature)?;
-        let mac = blake3::Hash::from_bytes(mac);
-        // All keys are tried, and comparison takes the same time for every MAC.
-        let signed = self.keys.iter().fold(false, |found, key| found | (blake3::keyed_hash(key, payload) == mac));
-        let grant = Grant::open(payload, action).filter(|_| signed).ok_or(Refused::Signature)?;
+        let payload = self.0.open(text).ok_or(Refused::Signature)?;
+        let grant = Grant::open(&payload, action).ok_or(Refused::Signature)?;
         if now.seconds() > grant.expires { Err(Refused::Expired) } else { Ok(grant) }
     }
 }
@@ -205,6 +197,7 @@ mod tests {
             action: Action::Part,
             repo_id: 7,
             user_id: Some(i64::MIN),
+            proposed: false,
             oid: Sha256([9; 32]),
             size: 250,
             part_bytes: 100,
@@ -216,7 +209,8 @@ mod tests {
     #[test]
     fn round_trip_with_key_overlap() {
         let (old, new) = (Signer::new(&[[1; 32]]).unwrap(), Signer::new(&[[2; 32], [1; 32]]).unwrap());
-        for g in [grant(), Grant { user_id: None, action: Action::Get, ..grant() }] {
+        for g in [grant(), Grant { user_id: None, action: Action::Get, ..grant() }, Grant { proposed: true, ..grant() }]
+        {
             assert_eq!(new.verify(&old.sign(&g), g.action, NOW), Ok(g));
             assert_eq!(old.verify(&new.sign(&g), g.action, NOW), Err(Refused::Signature));
         }

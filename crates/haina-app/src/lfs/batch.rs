@@ -9,7 +9,7 @@ use super::address::{Action, Grant};
 use super::{ADDRESS_SECONDS, BATCH_OBJECTS_MAX, BATCH_PARTS_MAX, PART_BYTES};
 use crate::App;
 use crate::content::{self, Stored};
-use crate::gate::{ContentAccess, WriteAccess};
+use crate::gate::{ContentAccess, UploadAccess};
 
 /// An object as a client names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,23 +75,40 @@ impl App {
 
     /// Which of the objects a repository lacks, so that they must be sent. What is elsewhere does not count: whether
     /// it is there is nobody's business.
-    pub async fn lfs_missing(&self, access: &WriteAccess, objects: &[Object]) -> Result<Vec<Advice<bool>>> {
+    pub async fn lfs_missing(&self, access: &UploadAccess, objects: &[Object]) -> Result<Vec<Advice<bool>>> {
         check_count(objects)?;
         let stored = self.stored_objects(access.repo(), objects).await?;
+        let is_missing = |o: &&Object| stored.get(&o.oid).is_none_or(|s| s.readable().is_none());
+        let more = objects.iter().filter(is_missing).fold(0u64, |sum, o| sum.saturating_add(o.size));
+        let mut s = self.db().read().await?;
+        let room = self.check_large_room(&mut s, access.repo().id, more).await;
+        drop(s);
+        let no_room = match &room {
+            // Each of them is told: the words of a whole batch's refusal would name none.
+            Err(e) if e.code == Code::TooLarge => Some(e.message.clone()),
+            _ => {
+                room?;
+                None
+            }
+        };
         let missing = objects.iter().map(|o| match stored.get(&o.oid).filter(|s| s.readable().is_some()) {
             Some(stored) if stored.size != o.size => Err(wrong_size(stored, o.size)),
             Some(_) => Ok(false),
-            None => Ok(true),
+            None => match &no_room {
+                Some(words) => Err(Error::new(Code::TooLarge, words.clone())),
+                None => Ok(true),
+            },
         });
         Ok(missing.collect())
     }
 
     /// Where to send objects that are missing; whether they go in parts.
-    pub fn lfs_uploads(&self, access: &WriteAccess, objects: &[Object], offer: Offer) -> (bool, Vec<Upload>) {
+    pub fn lfs_uploads(&self, access: &UploadAccess, objects: &[Object], offer: Offer) -> (bool, Vec<Upload>) {
         let grant = |o: &Object| Grant {
             action: Action::Put,
             repo_id: access.repo().id,
             user_id: access.actor(),
+            proposed: access.is_proposed(),
             oid: o.oid,
             size: o.size,
             part_bytes: 0,
@@ -138,6 +155,7 @@ impl App {
                 action: Action::Get,
                 repo_id: access.repo().id,
                 user_id: access.actor(),
+                proposed: false,
                 oid: o.oid,
                 size: o.size,
                 part_bytes: 0,

@@ -1,4 +1,4 @@
-//! Locks on paths: advice among people who work on files that cannot be merged.
+//! Locks on paths, for people who work on files that cannot be merged: nobody else changes them meanwhile.
 
 use haina_db::lfs as db;
 use haina_types::{Code, Error, FilePath, Result};
@@ -73,6 +73,19 @@ impl App {
         items.truncate(limit);
         let next = items.last().filter(|_| more).map(|l| l.id.to_string());
         Ok(LockPage { items, next })
+    }
+
+    /// Every lock of a repository that is not `actor`'s.
+    pub(crate) async fn locks_of_others(&self, repo: i64, actor: Option<i64>) -> Result<Vec<Lock>> {
+        let mut s = self.db().read().await?;
+        let mut locks = Vec::new();
+        let mut after = 0;
+        loop {
+            let page = db::list_locks(&mut s, repo, after, LOCKS_PAGE_MAX).await?;
+            let Some(last) = page.last() else { return Ok(locks) };
+            after = last.id;
+            locks.extend(page.into_iter().filter(|l| Some(l.owner_id) != actor));
+        }
     }
 
     /// The lock on a path, or with an id.

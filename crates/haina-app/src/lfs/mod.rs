@@ -8,6 +8,8 @@ mod address;
 mod batch;
 mod locks;
 mod parts;
+mod pass;
+mod seal;
 mod transfer;
 
 use std::collections::HashMap;
@@ -21,6 +23,8 @@ use address::Signer;
 pub use batch::{Advice, Object, Offer, Upload};
 pub use locks::{LOCKS_PAGE_MAX, LockPage};
 pub use parts::DonePart;
+use pass::Passes;
+pub use pass::{LfsPass, Operation};
 pub use transfer::{Download, Incoming};
 
 pub use haina_db::lfs::Lock;
@@ -39,6 +43,7 @@ const PARTS_AT_ONCE: usize = 32;
 /// What the use cases here keep between requests.
 pub struct State {
     signer: Signer,
+    passes: Passes,
     parts: Semaphore,
     completing: Mutex<HashMap<UploadId, Weak<tokio::sync::Mutex<()>>>>,
 }
@@ -51,9 +56,9 @@ impl State {
         let keys = haina_db::meta::get_or_insert(&mut tx, "lfs.keys", &rng.array::<32>()).await?;
         tx.commit().await?;
         let (keys, rest) = keys.as_chunks::<32>();
-        let signer = Signer::new(keys).filter(|_| rest.is_empty());
-        let signer = signer.ok_or_else(|| Error::internal("the meta row lfs.keys is not a list of keys"))?;
-        Ok(Self { signer, parts: Semaphore::new(PARTS_AT_ONCE), completing: Mutex::default() })
+        let made = Signer::new(keys).zip(Passes::new(keys)).filter(|_| rest.is_empty());
+        let (signer, passes) = made.ok_or_else(|| Error::internal("the meta row lfs.keys is not a list of keys"))?;
+        Ok(Self { signer, passes, parts: Semaphore::new(PARTS_AT_ONCE), completing: Mutex::default() })
     }
 
     /// What completions of one upload take turns by.

@@ -7,12 +7,12 @@ use haina_types::{Code, Error, Result, XetHash};
 use super::address::{Action, Grant};
 use crate::App;
 use crate::content::{ByteStream, Expect, find_stored};
-use crate::gate::{ContentAccess, WriteAccess};
+use crate::gate::{ContentAccess, UploadAccess};
 
 /// An object, or a part of one, that may come in.
 #[derive(Debug, Clone)]
 pub struct Incoming {
-    pub(super) access: WriteAccess,
+    pub(super) access: UploadAccess,
     pub(super) grant: Grant,
 }
 
@@ -61,7 +61,7 @@ impl Download {
 impl App {
     pub(super) async fn lfs_incoming(&self, oid: &str, grant: &str, action: Action) -> Result<Incoming> {
         let grant = self.lfs_grant(oid, grant, action)?;
-        Ok(Incoming { access: self.write_again(grant.repo_id, grant.user_id).await?, grant })
+        Ok(Incoming { access: self.upload_again(grant.repo_id, grant.user_id, grant.proposed).await?, grant })
     }
 
     /// What an address that takes a whole object stands for.

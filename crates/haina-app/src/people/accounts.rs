@@ -50,7 +50,7 @@ pub struct SignUp {
     pub invite: Option<String>,
 }
 
-fn taken(e: haina_db::Error) -> Error {
+pub(crate) fn taken(e: haina_db::Error) -> Error {
     match e {
         haina_db::Error::Conflict(_) => Error::new(Code::Conflict, "This name or e-mail address is already taken."),
         e => e.into(),
@@ -58,14 +58,14 @@ fn taken(e: haina_db::Error) -> Error {
 }
 
 /// Checks a full name: one line of at most 100 characters.
-pub(super) fn check_full_name(text: &str) -> Result<()> {
+pub(crate) fn check_full_name(text: &str) -> Result<()> {
     if text.chars().count() > 100 || text.chars().any(char::is_control) {
         return Err(Error::invalid("A full name is one line of at most 100 characters."));
     }
     Ok(())
 }
 
-fn check_email(text: &str) -> Result<()> {
+pub(crate) fn check_email(text: &str) -> Result<()> {
     let plausible = text.len() <= 254
         && !text.chars().any(|c| c.is_control() || c.is_whitespace())
         && text.split_once('@').is_some_and(|(local, host)| !local.is_empty() && host.len() >= 3);

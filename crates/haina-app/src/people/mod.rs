@@ -5,13 +5,17 @@ mod orgs;
 mod password;
 mod profile;
 mod sessions;
+mod ssh_keys;
 mod tokens;
 
 pub use accounts::{NewUser, SignUp, Signup};
+pub(crate) use accounts::{check_email, check_full_name, taken};
 pub use haina_db::people::Namespace;
 pub use orgs::NewOrg;
 pub use profile::{Identity, Membership, Profile};
 pub use sessions::NewSession;
+pub use ssh_keys::{KeyHolder, SshKeySummary};
+pub(crate) use tokens::RANDOM_CHARS;
 pub use tokens::{NewToken, TokenSummary};
 
 use sha2::{Digest, Sha256};

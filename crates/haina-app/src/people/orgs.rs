@@ -68,7 +68,7 @@ impl App {
         Ok(())
     }
 
-    pub(super) async fn get_user(&self, s: &mut haina_db::Session, name: &Slug) -> Result<people::User> {
+    pub(crate) async fn get_user(&self, s: &mut haina_db::Session, name: &Slug) -> Result<people::User> {
         people::find_user(s, &name.fold()).await?.ok_or_else(|| {
             Error::new(Code::NotFound, format!("There is no user '{name}'. Make one with: haina admin user add {name}"))
         })

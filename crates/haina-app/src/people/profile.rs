@@ -28,7 +28,7 @@ pub struct Identity {
     pub name: String,
     /// Name for people.
     pub full_name: String,
-    /// E-mail address.
+    /// E-mail address, if the caller may be told.
     pub email: Option<String>,
     /// Site administrator.
     pub is_admin: bool,
@@ -61,13 +61,17 @@ impl App {
     /// Who the caller is.
     pub async fn identity(&self, caller: &Caller) -> Result<Identity> {
         let user = caller.require_user()?;
+        let tells_email = match caller.token_info().and_then(|t| t.grant) {
+            Some(grant) => self.grant_tells_email(grant).await?,
+            None => true,
+        };
         let mut s = self.db().read().await?;
         let orgs = people::list_orgs_of_user(&mut s, user.id).await?;
         Ok(Identity {
             id: user.id,
             name: user.name.to_string(),
             full_name: user.full_name.clone(),
-            email: user.email.clone(),
+            email: user.email.clone().filter(|_| tells_email),
             is_admin: user.is_admin,
             orgs: orgs.into_iter().map(membership).collect(),
             token: caller.token_info().cloned(),

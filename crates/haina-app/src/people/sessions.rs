@@ -41,7 +41,7 @@ impl App {
         Ok(session)
     }
 
-    pub(super) async fn new_session(&self, s: &mut haina_db::Session, user: i64) -> Result<NewSession> {
+    pub(crate) async fn new_session(&self, s: &mut haina_db::Session, user: i64) -> Result<NewSession> {
         let secret = self.rng().alphanumeric(40);
         let now = self.now();
         let expires_at = now.plus_seconds(DAYS * 86_400);

@@ -9,9 +9,11 @@ use crate::gate::TokenInfo;
 use crate::{App, Caller};
 
 /// Random characters after `hf_`: llama.cpp drops tokens of any other prefix or fewer than 34.
-const RANDOM_CHARS: usize = 37;
+pub(crate) const RANDOM_CHARS: usize = 37;
 /// Most tokens of one user.
 const TOKENS_MAX: usize = 200;
+/// Longest life of a token that ends by itself, in days.
+const DAYS_MAX: i64 = 3650;
 /// Most scopes of one fine-grained token.
 const SCOPES_MAX: usize = 100;
 
@@ -78,7 +80,14 @@ impl App {
                 }
             });
         }
-        Ok(Caller::token(user, TokenInfo { name: token.name, role: token.role, created_at: token.created_at }))
+        let info = TokenInfo {
+            name: token.name,
+            role: token.role,
+            created_at: token.created_at,
+            expires_at: token.expires_at,
+            grant: token.grant_id,
+        };
+        Ok(Caller::token(user, info))
     }
 
     /// Makes a token for the caller.
@@ -87,27 +96,72 @@ impl App {
         if !caller.token_may_manage_account() {
             return Err(Error::new(Code::Forbidden, "Only a signed-in person or a write token can make tokens."));
         }
-        self.issue_token(user.id, name, role, Some(user.id)).await
+        self.issue_token(user.id, name, role, None, Some(user.id)).await
+    }
+
+    /// The same for a token that ends by itself after some days.
+    pub async fn create_token_for_days(
+        &self,
+        caller: &Caller,
+        name: &str,
+        role: TokenRole,
+        days: i64,
+    ) -> Result<NewToken> {
+        let user = caller.require_user()?;
+        if !caller.token_may_manage_account() {
+            return Err(Error::new(Code::Forbidden, "Only a signed-in person or a write token can make tokens."));
+        }
+        self.issue_token(user.id, name, role, Some(days), Some(user.id)).await
     }
 
     /// Makes a token for `user` (the operator's `haina admin token add`).
     pub async fn add_token(&self, user: &Slug, name: &str, role: TokenRole) -> Result<NewToken> {
+        self.add_token_for_days(user, name, role, None).await
+    }
+
+    /// The same for a token that may end by itself after some days.
+    pub async fn add_token_for_days(
+        &self,
+        user: &Slug,
+        name: &str,
+        role: TokenRole,
+        days: Option<i64>,
+    ) -> Result<NewToken> {
         let user = {
             let mut s = self.db().read().await?;
             self.get_user(&mut s, user).await?
         };
-        self.issue_token(user.id, name, role, None).await
+        self.issue_token(user.id, name, role, days, None).await
     }
 
-    async fn issue_token(&self, user: i64, name: &str, role: TokenRole, actor: Option<i64>) -> Result<NewToken> {
+    async fn issue_token(
+        &self,
+        user: i64,
+        name: &str,
+        role: TokenRole,
+        days: Option<i64>,
+        actor: Option<i64>,
+    ) -> Result<NewToken> {
         let name = name.trim();
         if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
             return Err(Error::invalid("A token's name is one line of 1 to 100 characters."));
         }
-        if matches!(&role, TokenRole::FineGrained(scopes) if scopes.len() > SCOPES_MAX) {
-            return Err(Error::invalid(format!("A token has at most {SCOPES_MAX} scopes.")));
+        if let TokenRole::FineGrained(scopes) = &role {
+            if scopes.len() > SCOPES_MAX {
+                return Err(Error::invalid(format!("A token has at most {SCOPES_MAX} scopes.")));
+            }
+            if let Some(wrong) = scopes.iter().find(|s| !s.is_well_formed()) {
+                return Err(Error::invalid(format!(
+                    "The scope '{}' is neither a namespace nor a repository such as datasets/lab/rows.",
+                    wrong.entity
+                )));
+            }
+        }
+        if days.is_some_and(|days| !(1..=DAYS_MAX).contains(&days)) {
+            return Err(Error::invalid(format!("A token ends after 1 to {DAYS_MAX} days, or never.")));
         }
         let secret = format!("hf_{}", self.rng().alphanumeric(RANDOM_CHARS));
+        let now = self.now();
         let mut tx = self.db().begin().await?;
         if people::list_tokens(&mut tx, user).await?.len() >= TOKENS_MAX {
             return Err(Error::invalid(format!("A user has at most {TOKENS_MAX} tokens: revoke one first.")));
@@ -118,8 +172,9 @@ impl App {
             hash: &secret_hash(&secret),
             hint: &secret[secret.len() - 4..],
             role: &role,
-            created_at: self.now(),
-            expires_at: None,
+            created_at: now,
+            expires_at: days.map(|days| now.plus_seconds(days * 86_400)),
+            grant_id: None,
         };
         let id = people::insert_token(&mut tx, &new).await?;
         let data = json!({"token": id, "name": name, "role": role.as_str()});

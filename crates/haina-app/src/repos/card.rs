@@ -8,7 +8,7 @@ use haina_types::{Error, Oid, Result};
 use quick_cache::Weighter;
 
 use crate::App;
-use crate::gate::ContentAccess;
+use crate::gate::{ContentAccess, Listing};
 
 /// Bytes of rendered cards kept.
 pub(super) const CACHE_BYTES: u64 = 8 << 20;
@@ -24,15 +24,19 @@ impl Weighter<(i64, Oid), Option<Arc<str>>> for ByLength {
 
 impl App {
     /// The card of a commit as sanitized HTML; none when there is no card, or when it cannot be rendered within the
-    /// limits, so that the page offers the file itself.
-    pub async fn card_html(&self, access: &ContentAccess, commit: Oid) -> Result<Option<Arc<str>>> {
+    /// limits, so that the page offers the file itself. A card is also how a gate explains itself, so it is shown to all
+    /// who may know the repository.
+    pub async fn card_html(&self, access: &impl Listing, commit: Oid) -> Result<Option<Arc<str>>> {
         let repo = access.repo();
         let key = (repo.id, commit);
         if let Some(known) = self.repos().cards.get(&key) {
             return Ok(known);
         }
         let path = "README.md".parse().map_err(Error::internal)?;
-        let bytes = self.read_small(access, commit, &path, CARD_BYTES_MAX as u64).await?.unwrap_or_default();
+        let bytes = self
+            .read_small(&ContentAccess::of_system(Arc::new(repo.clone())), commit, &path, CARD_BYTES_MAX as u64)
+            .await?
+            .unwrap_or_default();
         let base = |verb: &str| format!("/{}{}/{verb}/{commit}/", repo.kind.url_prefix(), repo.path());
         let options =
             RenderOptions { link_base: base("blob"), image_base: base("resolve"), id_prefix: "card-".to_owned() };

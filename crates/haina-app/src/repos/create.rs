@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use haina_db::repos;
+use haina_db::{moves, repos};
 use haina_git::{Edit, Mode, ObjectKind, object_id};
 use haina_types::{Code, Error, RefName, RepoKind, RepoName, RepoPath, Result, Slug, Visibility};
 use serde_json::json;
@@ -74,6 +74,9 @@ fn first_card(new: &NewRepo) -> Result<Option<String>> {
 impl App {
     /// Makes a repository with its first commit.
     pub async fn create_repo(&self, caller: &Caller, new: NewRepo) -> Result<CreatedRepo> {
+        if new.kind == RepoKind::Bucket {
+            return Err(Error::invalid("A bucket is made with POST /api/buckets/{namespace}/{name}."));
+        }
         let access = self.create_in(caller, new.namespace.as_ref()).await?;
         if new.files.len() > FILES_MAX || new.files.iter().any(|(_, b)| b.len() > REGULAR_BYTES_MAX) {
             return Err(Error::invalid(format!(
@@ -118,12 +121,7 @@ impl App {
             Ok(id) => id,
             Err(haina_db::Error::Conflict(_)) => {
                 drop(tx);
-                // Named as it is, not as it was asked for now.
-                let mut s = self.db().read().await?;
-                let known = repos::find_repo(&mut s, new.kind, &path.namespace.fold(), &path.name.fold()).await?;
-                let known = known.map_or(path, |repo| repo.path());
-                return Err(Error::new(Code::Conflict, format!("You already created this {} repo", new.kind))
-                    .with_detail(format!("{}/{}{known}", self.base_url(), new.kind.url_prefix())));
+                return Err(self.exists_already(new.kind, path).await?);
             }
             Err(e) => return Err(e.into()),
         };
@@ -131,7 +129,11 @@ impl App {
             .await?
             .ok_or_else(|| Error::internal("a repository just made is gone"))?;
         let write = access.write(repo);
-        let data = json!({"kind": new.kind, "name": path.to_string(), "visibility": row.visibility});
+        let mut data = json!({"kind": new.kind, "name": path.to_string(), "visibility": row.visibility});
+        // Whoever makes a repository under a former name of another ends that name's leading there.
+        if moves::end_alias(&mut tx, new.kind, namespace.id, &new.name.fold()).await? {
+            data["ended_redirect"] = json!(true);
+        }
         self.append(&mut tx, Some(access.actor()), "repo.create", Some(id), Some(namespace.id), data).await?;
         haina_db::git::insert_objects(&mut tx, id, &Pending::rows(&blobs)).await?;
         let commit = NewCommit {

@@ -1,15 +1,16 @@
 //! What the files of the main branch say of a repository, kept beside it so that lists and filters need not read files.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use haina_db::{git, repos};
+use haina_db::{git, jobs, repos, search};
 use haina_files::{Card, Parsed, card::CARD_BYTES_MAX, config::CONFIG_BYTES_MAX};
-use haina_types::{FilePath, Oid, RefName, RepoKind, Result, XetHash};
+use haina_types::{FilePath, Oid, RefName, RepoKind, Result, Timestamp, XetHash};
 use serde_json::{Value, json};
 
-use crate::App;
 use crate::gate::ContentAccess;
 use crate::history::Entry;
+use crate::{App, words};
 
 /// Most weight files whose headers are read for one repository.
 const HEADERS_MAX: usize = 64;
@@ -17,10 +18,46 @@ const HEADERS_MAX: usize = 64;
 const HEADER_FIRST_BYTES: u64 = 256 << 10;
 /// Most bytes of a header that are read for its facts.
 const HEADER_BYTES_MAX: u64 = 16 << 20;
+/// Bytes of a card whose words are looked for.
+const TEXT_BYTES_MAX: usize = 128 << 10;
 /// How often facts are read again because the branch moved meanwhile.
 const TRIES_MAX: usize = 8;
 
+/// Queues the reading of a repository's facts on the transaction that makes it necessary.
+pub(crate) async fn enqueue_facts(tx: &mut haina_db::Session, repo: i64, at: Timestamp) -> Result<()> {
+    let payload = json!({"repo": repo});
+    let key = format!("repo:{repo}");
+    let job = jobs::NewJob {
+        kind: "repo.facts",
+        payload: &payload,
+        dedup_key: Some(&key),
+        run_at: at,
+        attempts_max: 10,
+        created_at: at,
+    };
+    jobs::enqueue(tx, &job).await?;
+    Ok(())
+}
+
 impl App {
+    /// Queues the reading of those repositories whose words were made by other rules than ours, or never.
+    pub(crate) async fn index_the_rest(&self) -> Result<()> {
+        let mut after = 0;
+        loop {
+            let found = {
+                let mut s = self.db().read().await?;
+                search::list_without_text(&mut s, after, words::VERSION, 500).await?
+            };
+            let Some(last) = found.last() else { return Ok(()) };
+            after = *last;
+            let mut tx = self.db().begin().await?;
+            for repo in found {
+                enqueue_facts(&mut tx, repo, self.now()).await?;
+            }
+            tx.commit().await?;
+        }
+    }
+
     /// Reads the facts again, if they are not those of the main branch's head.
     pub(crate) async fn refresh_facts(&self, repo_id: i64) -> Result<()> {
         for _ in 0..TRIES_MAX {
@@ -28,13 +65,16 @@ impl App {
                 let mut s = self.db().read().await?;
                 let Some(repo) = repos::find_repo_by_id(&mut s, repo_id).await? else { return Ok(()) };
                 let Some(head) = git::find_ref(&mut s, repo_id, &RefName::main()).await? else { return Ok(()) };
-                if repos::find_card(&mut s, repo_id).await?.is_some_and(|card| card.commit == head.oid) {
+                if repos::find_card(&mut s, repo_id).await?.is_some_and(|card| card.commit == head.oid)
+                    && search::text_version(&mut s, repo_id).await? == Some(words::VERSION)
+                {
                     return Ok(());
                 }
                 (repo, head.oid)
             };
             let access = ContentAccess::of_system(Arc::new(repo));
-            let (card, tags) = self.read_facts(&access, head).await?;
+            let (card, tags, words) = self.read_facts(&access, head).await?;
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
             let used = self.used_bytes(&access, head).await?;
             let mut tx = self.db().begin().await?;
             // Written only for the head that was read: a later commit's facts are never overwritten by an earlier one's.
@@ -44,6 +84,7 @@ impl App {
                 Some(now) if now.oid == head => {
                     repos::put_card(&mut tx, repo_id, &card).await?;
                     repos::put_tags(&mut tx, repo_id, &tags).await?;
+                    search::put_text(&mut tx, repo_id, &words, words::VERSION).await?;
                     if let Some(repo) = repos::find_repo_by_id(&mut tx, repo_id).await? {
                         let more = used.cast_signed() - repo.used_bytes.cast_signed();
                         repos::add_used_bytes(&mut tx, repo_id, more).await?;
@@ -72,7 +113,11 @@ impl App {
         Ok(bytes.and_then(|b| serde_json::from_slice(&b).ok()))
     }
 
-    async fn read_facts(&self, access: &ContentAccess, commit: Oid) -> Result<(repos::Card, Vec<String>)> {
+    async fn read_facts(
+        &self,
+        access: &ContentAccess,
+        commit: Oid,
+    ) -> Result<(repos::Card, Vec<String>, BTreeSet<String>)> {
         let kind = access.repo().kind;
         let files = self.list_files(access, commit).await?;
         let paths: Vec<&str> = files.iter().map(|f| f.path.as_str()).collect();
@@ -98,6 +143,8 @@ impl App {
         let mut tags = haina_files::tags_of(kind, &card, &paths, config.as_ref());
         let (safetensors, gguf) = self.read_headers(access, &files).await?;
         tags.dedup();
+        let parameters = safetensors.as_ref().or(gguf.as_ref()).and_then(|v| v["total"].as_u64());
+        let words = words::of(texts(access.repo(), &card, &tags));
         let text = |value: Option<Value>| value.map(|v| v.to_string());
         let row = repos::Card {
             commit,
@@ -108,8 +155,9 @@ impl App {
             pipeline_tag: haina_files::pipeline_tag_of(&facts, &paths, config.as_ref()),
             library_name: haina_files::library_of(&facts, &paths, config.as_ref()),
             description: (kind == RepoKind::Dataset).then(|| first_paragraph(&card.body)).flatten(),
+            parameters,
         };
-        Ok((row, tags))
+        Ok((row, tags, words))
     }
 
     /// Parameter counts from the headers of weight files.
@@ -166,6 +214,18 @@ impl App {
             }
         }
     }
+}
+
+/// The texts by whose words a repository is found.
+fn texts<'a>(repo: &'a repos::Repo, card: &'a Card, tags: &'a [String]) -> impl Iterator<Item = &'a str> {
+    let titles = ["title", "pretty_name", "model_name", "short_description"];
+    let titles = titles.into_iter().filter_map(|key| card.data.as_ref()?.get(key)?.as_str());
+    let body = &card.body[..card.body.floor_char_boundary(TEXT_BYTES_MAX)];
+    [repo.namespace.name.as_str(), &repo.namespace.full_name, repo.name.as_str()]
+        .into_iter()
+        .chain(titles)
+        .chain(tags.iter().map(String::as_str))
+        .chain([body])
 }
 
 /// The first lines of prose of a card, without headings.

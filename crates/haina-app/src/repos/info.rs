@@ -7,7 +7,7 @@ use haina_types::{Oid, RefName, Result, Revision, Timestamp};
 use serde_json::Value;
 
 use crate::App;
-use crate::gate::{ContentAccess, ReadAccess};
+use crate::gate::{Listing, ReadAccess};
 use crate::history::{self, Entry, EntryKind, TREE_PAGE_MAX, TreeOptions};
 
 /// Most files that a description of a repository lists.
@@ -76,7 +76,7 @@ impl App {
     }
 
     /// Describes a repository at a revision.
-    pub async fn repo_info_at(&self, access: &ContentAccess, revision: &Revision) -> Result<RepoInfo> {
+    pub async fn repo_info_at(&self, access: &impl Listing, revision: &Revision) -> Result<RepoInfo> {
         let repo = access.repo().clone();
         let mut s = self.db().read().await?;
         let commit = history::resolve(&mut s, repo.id, revision).await?;
@@ -103,7 +103,7 @@ impl App {
     }
 
     /// All files at a commit, sorted by path. The content state of large ones is as it was when first asked.
-    pub async fn list_files(&self, access: &ContentAccess, commit: Oid) -> Result<Arc<Vec<Entry>>> {
+    pub async fn list_files(&self, access: &impl Listing, commit: Oid) -> Result<Arc<Vec<Entry>>> {
         let key = (access.repo().id, commit);
         if let Some(known) = self.repos().files.get(&key) {
             return Ok(known);

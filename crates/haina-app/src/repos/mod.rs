@@ -1,16 +1,27 @@
-//! Repositories: making, finding, describing, deleting.
+//! Repositories: making, finding, describing, moving, copying, deleting.
 
 mod card;
 mod create;
 mod delete;
+mod duplicate;
 mod facts;
 mod info;
 mod list;
+mod moving;
+mod settings;
+mod tags;
+mod weights;
+
+pub(crate) use facts::enqueue_facts;
 
 pub use create::{CreatedRepo, NewRepo};
+pub use duplicate::{Copied, Duplicate};
 pub use haina_db::repos::Repo;
 pub use info::{Facts, RepoInfo};
-pub use list::{ListQuery, ListSort, RepoSummary};
+pub use list::{ListQuery, ListSort, Owned, RepoSummary};
+pub use settings::{Gating, Settings};
+pub use tags::{Tag, TagGroup};
+pub use weights::ShardedMetadata;
 
 use std::sync::Arc;
 

@@ -87,7 +87,7 @@ both! {
         let other = hub.repo(&alice, "alice/other", Visibility::Private).await;
         let theirs = hub.app.write(&alice, RepoKind::Model, &other).await.unwrap();
         let body = futures_util::stream::iter([Ok(bytes::Bytes::from_static(b"ten bytes!"))]);
-        let stored = hub.app.store_content(&theirs, Box::pin(body), Default::default()).await.unwrap();
+        let stored = hub.app.store_content(&theirs.upload(), Box::pin(body), Default::default()).await.unwrap();
         let sha256: Sha256 = {
             use sha2::Digest;
             Sha256(sha2::Sha256::digest(b"ten bytes!").into())

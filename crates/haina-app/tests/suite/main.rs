@@ -2,13 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
+mod buckets;
 mod collections;
 mod commits;
+mod discussions;
 mod gate;
 mod git;
 mod hub;
+mod keys;
+mod limits;
+mod manage;
+mod oauth;
+mod packs;
 mod people;
 mod refs;
+mod signin;
 mod social;
 mod trees;
 mod webhooks;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use haina_db::git::{self, CommitRow, NewObject, RefMove};
-use haina_db::{Error, repos};
+use haina_db::{Error, git_usage, repos};
 use haina_types::{Oid, RefName, Sha256};
 
 use crate::rig::{Hub, NOW, oid};
@@ -47,6 +47,18 @@ async fn objects(hub: Hub) {
     let total: usize = bodies.iter().map(Vec::len).sum();
     assert_eq!(git::used_bytes(&mut s, repo).await.unwrap(), total as u64);
     assert_eq!(git::used_bytes(&mut s, other).await.unwrap(), 0);
+    // What was counted on the way is near, where some came again; counted anew it is exact.
+    let usage = git_usage::find_usage(&mut s, repo).await.unwrap();
+    assert_eq!(usage.objects, 3000);
+    assert!(usage.bytes.abs_diff(total as u64) < total as u64 / 10, "{usage:?}, {total}");
+    assert_eq!(git_usage::find_usage(&mut s, other).await.unwrap(), git_usage::Usage::default());
+    drop(s);
+    let mut tx = hub.db.begin().await.unwrap();
+    let exact = git_usage::Usage { objects: 3000, bytes: total as u64 };
+    assert_eq!(git_usage::recount_usage(&mut tx, repo).await.unwrap(), exact);
+    tx.commit().await.unwrap();
+    let mut s = hub.db.read().await.unwrap();
+    assert_eq!(git_usage::find_usage(&mut s, repo).await.unwrap(), exact);
     let present = git::list_objects_present(&mut s, repo, &[oid(1), oid(9999), oid(2)]).await.unwrap();
     assert_eq!(present.len(), 2);
     assert_eq!(git::list_objects_present(&mut s, repo, &[]).await.unwrap(), []);

@@ -112,6 +112,7 @@ async fn tokens(hub: Hub) {
             role,
             created_at: NOW,
             expires_at: (n == 1).then_some(later(9)),
+            grant_id: None,
         };
         ids.push(people::insert_token(&mut tx, &new).await.unwrap());
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use haina_db::repos::{self, Card, Cursor, RepoFilter, Sort, Viewer};
+use haina_db::search::{self, Term};
 use haina_db::{git, ledger, people};
 use haina_types::{RefName, RepoKind, RepoName, Visibility};
 
@@ -14,6 +15,8 @@ on_both!(
     deleting_takes_all_but_the_ledger,
     cards_and_tags,
     filters,
+    found_by_parts_of_names_and_by_words,
+    words_that_many_have,
     what_a_viewer_sees,
     pages_join_up_while_rows_arrive,
     downloads,
@@ -152,6 +155,108 @@ async fn cards_and_tags(hub: Hub) {
     let mut tx = hub.db.begin().await.unwrap();
     repos::put_tags::<&str>(&mut tx, id, &[]).await.unwrap();
     assert_eq!(repos::list_repo_tags(&mut tx, id).await.unwrap(), [""; 0]);
+}
+
+async fn found_by_parts_of_names_and_by_words(hub: Hub) {
+    let (ada, bob) = (hub.user("Ada").await, hub.user("bob").await);
+    let bert = hub.repo(ada, "distilBERT-base.v1").await;
+    let qwen = hub.repo(bob, "Qwen3_8B").await;
+    let secret = hub.repo_of(bob, RepoKind::Model, "bert-secret", Visibility::Private).await;
+    let mut tx = hub.db.begin().await.unwrap();
+    search::put_text(&mut tx, qwen, &["语言", "言模", "模型", "languag"], 1).await.unwrap();
+    search::put_text(&mut tx, secret, &["模型"], 1).await.unwrap();
+    for (repo, parameters) in [(qwen, Some(8_000)), (bert, None)] {
+        repos::put_card(&mut tx, repo, &Card { parameters, ..Card::default() }).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let mut s = hub.db.read().await.unwrap();
+    let all = RepoFilter { sort: Sort::Created, ascending: true, ..RepoFilter::default() };
+    let named = |part: &str| RepoFilter { search: vec![part.to_owned()], ..all.clone() };
+    let whole = |word: &str| RepoFilter { words: vec![Term::Whole(word.to_owned())], ..all.clone() };
+    let (b, q): (&[&str], &[&str]) = (&["distilBERT-base.v1"], &["Qwen3_8B"]);
+    let cases: Vec<(RepoFilter, &[&str])> = vec![
+        (named("bert"), b),
+        (named("BERT-"), b),
+        (named("a/d"), b),
+        (named(".v1"), b),
+        (named("1"), b),
+        (named("b"), &["distilBERT-base.v1", "Qwen3_8B"]),
+        (named("3_"), q),
+        (named("en3_8b"), q),
+        (named("ber-"), &[]),
+        (named("\"' OR"), &[]),
+        (named("模型"), &[]),
+        (named("'"), &[]),
+        (RepoFilter { viewer: Viewer::All, ..named("bert") }, &["distilBERT-base.v1", "bert-secret"]),
+        (whole("模型"), q),
+        (whole("模"), &[]),
+        (whole("lang'uag"), q),
+        (whole("x\" OR \"languag"), &[]),
+        (RepoFilter { words: vec![Term::Prefix("模".into()), Term::Whole("languag".into())], ..all.clone() }, q),
+        (RepoFilter { words: vec![Term::Prefix("模".into()), Term::Whole("none".into())], ..all.clone() }, &[]),
+        // Either the name or the words.
+        (RepoFilter { search: vec!["bert".into()], ..whole("languag") }, &["distilBERT-base.v1", "Qwen3_8B"]),
+        (RepoFilter { tags: vec!["x".into()], ..whole("模型") }, &[]),
+        (RepoFilter { parameters: (Some(8_000), None), ..all.clone() }, q),
+        (RepoFilter { parameters: (Some(8_001), None), ..all.clone() }, &[]),
+        (RepoFilter { parameters: (Some(1), Some(8_000)), ..all.clone() }, q),
+    ];
+    for (filter, wanted) in &cases {
+        assert_eq!(names(&repos::list_repos(&mut s, filter).await.unwrap()), *wanted, "{filter:?}");
+    }
+    assert_eq!(search::text_version(&mut s, qwen).await.unwrap(), Some(1));
+    assert_eq!(search::list_without_text(&mut s, 0, 1, 9).await.unwrap(), [bert]);
+    assert_eq!(search::list_without_text(&mut s, bert, 2, 1).await.unwrap(), [qwen]);
+
+    // Renamed, told anew, and deleted.
+    let mut tx = hub.db.begin().await.unwrap();
+    repos::rename_repo(&mut tx, bert, bob, &"albert".parse().unwrap(), NOW).await.unwrap();
+    search::put_text(&mut tx, qwen, &[], 1).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(names(&repos::list_repos(&mut s, &named("distil")).await.unwrap()), [""; 0]);
+    assert_eq!(names(&repos::list_repos(&mut s, &named("b/alb")).await.unwrap()), ["albert"]);
+    assert_eq!(names(&repos::list_repos(&mut s, &whole("模型")).await.unwrap()), [""; 0]);
+    let mut tx = hub.db.begin().await.unwrap();
+    repos::delete_repo(&mut tx, secret).await.unwrap();
+    tx.commit().await.unwrap();
+    let everything = RepoFilter { viewer: Viewer::All, ..named("secret") };
+    assert_eq!(names(&repos::list_repos(&mut s, &everything).await.unwrap()), [""; 0]);
+    hub.repo(bob, "secret").await;
+    assert_eq!(names(&repos::list_repos(&mut s, &everything).await.unwrap()), ["secret"]);
+}
+
+async fn words_that_many_have(hub: Hub) {
+    let ada = hub.user("ada").await;
+    let mut tx = hub.db.begin().await.unwrap();
+    for i in 0..4100 {
+        let id = insert_repo(&mut tx, ada, RepoKind::Model, &format!("m-{i}"), Visibility::Public).await.unwrap();
+        let words: &[&str] = if i % 50 == 0 { &["common", "seldom"] } else { &["common"] };
+        search::put_text(&mut tx, id, words, 1).await.unwrap();
+    }
+    let secret = insert_repo(&mut tx, ada, RepoKind::Model, "secret", Visibility::Private).await.unwrap();
+    search::put_text(&mut tx, secret, &["common"], 1).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut s = hub.db.read().await.unwrap();
+    let whole = |word: &str| Term::Whole(word.to_owned());
+    let all = RepoFilter { sort: Sort::Created, limit: 1000, ..RepoFilter::default() };
+    let mut filter = RepoFilter { words: vec![whole("common")], ..all.clone() };
+    let mut found = BTreeSet::new();
+    loop {
+        let page = repos::list_repos(&mut s, &filter).await.unwrap();
+        found.extend(page.items.iter().map(|l| l.repo.id));
+        let Some(next) = page.next else { break };
+        filter.after = Some(next);
+    }
+    assert_eq!(found.len(), 4100);
+    let few = RepoFilter { words: vec![whole("common"), whole("seldom")], ..all.clone() };
+    assert_eq!(repos::list_repos(&mut s, &few).await.unwrap().items.len(), 82);
+    // Either all that have the word, or the one of that name.
+    let one = RepoFilter { search: vec!["m-4099".into()], words: vec![whole("common")], limit: 1, ..all.clone() };
+    assert_eq!(names(&repos::list_repos(&mut s, &one).await.unwrap()), ["m-4099"]);
+    let none = RepoFilter { words: vec![whole("common"), whole("none")], ..all.clone() };
+    assert_eq!(names(&repos::list_repos(&mut s, &none).await.unwrap()), [""; 0]);
+    let tagged = RepoFilter { words: vec![whole("common")], tags: vec!["none".into()], ..all };
+    assert_eq!(names(&repos::list_repos(&mut s, &tagged).await.unwrap()), [""; 0]);
 }
 
 async fn filters(hub: Hub) {

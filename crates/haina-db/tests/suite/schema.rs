@@ -9,6 +9,12 @@ use crate::rig::Hub;
 /// Table, column → type as SQLite names it, whether it may be null.
 type Columns = BTreeMap<(String, String), (String, bool)>;
 
+/// Indices for searching, which each database keeps in its own way: FTS5 with its own tables, or `tsvector`.
+fn is_own(table: &str) -> bool {
+    ["repo_name", "repo_text"].contains(&table)
+        || (table.starts_with("repo_name_") || table.starts_with("repo_text_")) && table != "repo_text_state"
+}
+
 fn path(hub: &Hub) -> &std::path::Path {
     match &hub.config {
         Config::Sqlite(path) => path,
@@ -33,7 +39,7 @@ fn sqlite_columns(hub: &Hub) -> Columns {
         .unwrap();
     let rows =
         statement.query_map([], |r| Ok(((r.get(0)?, r.get(1)?), (r.get(2)?, r.get::<_, i64>(3)? == 0)))).unwrap();
-    rows.map(Result::unwrap).collect()
+    rows.map(Result::unwrap).filter(|((table, _), _): &((String, String), _)| !is_own(table)).collect()
 }
 
 async fn postgres_columns(hub: &Hub) -> Columns {
@@ -47,6 +53,7 @@ async fn postgres_columns(hub: &Hub) -> Columns {
         .await
         .unwrap();
     rows.iter()
+        .filter(|r| !is_own(r.get(0)))
         .map(|r| {
             let (table, column): (String, String) = (r.get(0), r.get(1));
             let kind = match r.get::<_, &str>(2) {

@@ -80,17 +80,19 @@ impl Advertisement {
     }
 }
 
-fn capabilities(service: Service, advertisement: &Advertisement) -> String {
+/// What a client may ask. `no-done` makes sense only where each request is a conversation of its own.
+fn capabilities(service: Service, advertisement: &Advertisement, no_done: bool) -> String {
     match service {
         S::UploadPack => {
             let symref = match advertisement.head_oid() {
                 Some(_) => format!(" symref=HEAD:{}", advertisement.head),
                 None => String::new(),
             };
+            let no_done = if no_done { " no-done" } else { "" };
             format!(
                 "multi_ack thin-pack side-band side-band-64k ofs-delta shallow deepen-since deepen-not deepen-relative \
-                 no-progress include-tag multi_ack_detailed allow-tip-sha1-in-want allow-reachable-sha1-in-want \
-                 no-done{symref} filter object-format=sha1 agent={AGENT}"
+                 no-progress include-tag multi_ack_detailed allow-tip-sha1-in-want \
+                 allow-reachable-sha1-in-want{no_done}{symref} filter object-format=sha1 agent={AGENT}"
             )
         }
         S::ReceivePack => format!(
@@ -105,16 +107,28 @@ pub fn advertise(service: Service, version: Version, advertisement: &Advertiseme
     let mut out = Vec::with_capacity(512 + advertisement.refs.len() * 80);
     line_to(&mut out, &format!("# service={}", service.as_str()));
     flush_to(&mut out);
+    refs_to(&mut out, service, version, advertisement, true);
+    out
+}
+
+/// The first words on a connection that stays open, in versions 0 and 1.
+pub fn greet(service: Service, version: Version, advertisement: &Advertisement) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512 + advertisement.refs.len() * 80);
+    refs_to(&mut out, service, version, advertisement, false);
+    out
+}
+
+fn refs_to(out: &mut Vec<u8>, service: Service, version: Version, advertisement: &Advertisement, no_done: bool) {
     if version == Version::V1 {
-        line_to(&mut out, "version 1");
+        line_to(out, "version 1");
     }
-    let mut capabilities = Some(capabilities(service, advertisement));
+    let mut capabilities = Some(capabilities(service, advertisement, no_done));
     let mut put = |oid: Oid, name: &str| {
         let line = match capabilities.take() {
             Some(capabilities) => format!("{oid} {name}\0{capabilities}\n"),
             None => format!("{oid} {name}\n"),
         };
-        raw_to(&mut out, line.as_bytes());
+        raw_to(out, line.as_bytes());
     };
     // A client that pushes has no use for HEAD and for what tags are of.
     let fetching = service == Service::UploadPack;
@@ -130,8 +144,7 @@ pub fn advertise(service: Service, version: Version, advertisement: &Advertiseme
     if advertisement.refs.is_empty() {
         put(Oid::ZERO, "capabilities^{}");
     }
-    flush_to(&mut out);
-    out
+    flush_to(out);
 }
 
 /// The answer of `info/refs` in version 2: only what the server can do.
@@ -213,6 +226,15 @@ mod tests {
         assert!(text.contains(&format!("{} HEAD\0multi_ack", "02".repeat(20))));
         assert!(text.contains(" symref=HEAD:refs/heads/main "));
         assert!(text.contains(&format!("{} refs/tags/v1^{{}}\n", "02".repeat(20))));
+    }
+
+    #[test]
+    fn on_an_open_connection_there_is_no_service_line() {
+        let text = String::from_utf8(greet(Service::UploadPack, Version::V0, &sample())).unwrap();
+        assert!(text[4..].starts_with(&format!("{} HEAD\0multi_ack", "02".repeat(20))), "{text}");
+        assert!(!text.contains("no-done") && text.contains(" symref=HEAD:refs/heads/main "), "{text}");
+        let text = String::from_utf8(greet(Service::ReceivePack, Version::V1, &sample())).unwrap();
+        assert!(text.starts_with("000eversion 1\n"), "{text}");
     }
 
     #[test]

@@ -51,6 +51,18 @@ pub struct PktReader<R> {
     buffer: Vec<u8>,
 }
 
+/// How many bytes a packet has, of which these four are the first; of a mark between packets, less than four.
+pub fn packet_len(head: [u8; 4]) -> Result<usize, PktError> {
+    let mut len = 0usize;
+    for digit in head {
+        len = len << 4 | (digit as char).to_digit(16).ok_or(PktError::Length)? as usize;
+    }
+    match len {
+        0 | 1 | 4..=65_520 => Ok(len),
+        _ => Err(PktError::Length),
+    }
+}
+
 impl<R: Read> PktReader<R> {
     /// Reads from here on.
     pub fn new(from: R) -> Self {
@@ -83,18 +95,13 @@ impl<R: Read> PktReader<R> {
                 Err(e) => return Err(PktError::Io(e)),
             }
         }
-        let mut len = 0usize;
-        for digit in head {
-            len = len << 4 | (digit as char).to_digit(16).ok_or(PktError::Length)? as usize;
-        }
-        match len {
+        match packet_len(head)? {
             0 => Ok(Some(Pkt::Flush)),
             1 => Ok(Some(Pkt::Delim)),
-            4..=65_520 => {
+            len => {
                 self.fill(len - 4)?;
                 Ok(Some(Pkt::Data(&self.buffer)))
             }
-            _ => Err(PktError::Length),
         }
     }
 }

@@ -70,12 +70,31 @@ fn command(line: &str) -> Result<PushCommand, WireError> {
     parse().ok_or_else(|| bad("protocol error: expected old/new/ref"))
 }
 
+/// Why a push cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+pub struct PushError {
+    /// What is wrong.
+    #[source]
+    pub why: WireError,
+    /// Whether the client said, before that, that it takes side bands.
+    pub bands: bool,
+}
+
 /// Reads a push up to its pack; `None` if it is empty, as the request is by which clients try whether they may push.
-pub fn read_push<R: Read>(reader: &mut PktReader<R>) -> Result<Option<PushRequest>, WireError> {
+pub fn read_push<R: Read>(reader: &mut PktReader<R>) -> Result<Option<PushRequest>, PushError> {
     let mut request = PushRequest::default();
+    match read_into(reader, &mut request) {
+        Ok(true) => Ok(Some(request)),
+        Ok(false) => Ok(None),
+        Err(why) => Err(PushError { why, bands: request.has("side-band-64k") }),
+    }
+}
+
+fn read_into<R: Read>(reader: &mut PktReader<R>, request: &mut PushRequest) -> Result<bool, WireError> {
     loop {
         let data = match reader.read()? {
-            None if request.commands.is_empty() && request.shallows.is_empty() => return Ok(None),
+            None if request.commands.is_empty() && request.shallows.is_empty() => return Ok(false),
             None => return Err(bad("the request ends before its flush packet")),
             Some(Pkt::Flush) => break,
             Some(Pkt::Delim) => return Err(bad("unexpected delim packet")),
@@ -107,7 +126,7 @@ pub fn read_push<R: Read>(reader: &mut PktReader<R>) -> Result<Option<PushReques
         request.commands.push(command(text(line)?)?);
     }
     if request.commands.is_empty() {
-        return Ok(None);
+        return Ok(false);
     }
     if request.capabilities.iter().any(|c| c.starts_with("object-format=") && c != "object-format=sha1") {
         return Err(bad("mismatched object format: this repository has sha1"));
@@ -125,7 +144,7 @@ pub fn read_push<R: Read>(reader: &mut PktReader<R>) -> Result<Option<PushReques
             request.options.push(String::from_utf8_lossy(data).into_owned());
         }
     }
-    Ok(Some(request))
+    Ok(true)
 }
 
 /// What became of a push.
@@ -172,7 +191,7 @@ mod tests {
     use super::*;
     use crate::wire::raw_to;
 
-    fn read(lines: &[&[u8]]) -> Result<Option<PushRequest>, WireError> {
+    fn read(lines: &[&[u8]]) -> Result<Option<PushRequest>, PushError> {
         let mut body = Vec::new();
         for line in lines {
             if line.is_empty() { flush_to(&mut body) } else { raw_to(&mut body, line) }
@@ -218,6 +237,10 @@ mod tests {
         ] {
             assert!(read(&bad).is_err(), "{bad:?}");
         }
+        // Whoever takes bands is told in one.
+        let banded = format!("{good}\0side-band-64k");
+        assert!(read(&[banded.as_bytes(), b"hello", b""]).unwrap_err().bands);
+        assert!(!read(&[good.as_bytes(), b"hello", b""]).unwrap_err().bands);
         let mut cut = Vec::new();
         raw_to(&mut cut, good.as_bytes());
         assert!(read_push(&mut PktReader::new(cut.as_slice())).is_err());

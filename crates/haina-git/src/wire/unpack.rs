@@ -14,6 +14,15 @@ use super::pack::PackHasher;
 use crate::object::{CollisionAttack, InflateError, ObjectHasher, ObjectKind, inflate, object_id};
 use crate::{COMMIT_BYTES_MAX, TREE_BYTES_MAX};
 
+/// What may come after a pack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PackEnd {
+    /// The end of the input, which is waited for.
+    Input,
+    /// Nothing for now: the line stays open, and whoever sent the pack waits for an answer.
+    Line,
+}
+
 /// What a pack may have at most.
 #[derive(Debug, Clone, Copy)]
 pub struct PackLimits {
@@ -29,6 +38,8 @@ pub struct PackLimits {
     pub depth: u32,
     /// Bytes of bases in memory while deltas are resolved.
     pub memory: u64,
+    /// What may come after it.
+    pub end: PackEnd,
 }
 
 impl Default for PackLimits {
@@ -40,6 +51,7 @@ impl Default for PackLimits {
             inflation: (100, 256 << 20),
             depth: 4095,
             memory: 256 << 20,
+            end: PackEnd::Input,
         }
     }
 }
@@ -277,7 +289,11 @@ pub fn scan<R: Read, W: Write>(
     if input.take::<20>()? != hash.0 {
         return Err(PackError::Checksum);
     }
-    if input.fill()? {
+    let follows = match limits.end {
+        PackEnd::Input => input.fill()?,
+        PackEnd::Line => input.start < input.end,
+    };
+    if follows {
         return Err(PackError::Trailing);
     }
     input.spool.flush()?;
@@ -363,8 +379,8 @@ pub trait Unpack {
     fn read(&mut self, at: u64, len: u64) -> io::Result<Vec<u8>>;
     /// An object that the pack builds upon without having it.
     fn base(&mut self, oid: &Oid) -> io::Result<Option<(ObjectKind, Vec<u8>)>>;
-    /// Takes an object that was a delta, or says why not.
-    fn take(&mut self, kind: ObjectKind, oid: Oid, raw: &[u8]) -> Result<(), PackError>;
+    /// Takes an object that was a delta, whose entry begins there, or says why not.
+    fn take(&mut self, at: u64, kind: ObjectKind, oid: Oid, raw: &[u8]) -> Result<(), PackError>;
 }
 
 /// An object, and the deltas upon it that are still to be made.
@@ -499,7 +515,7 @@ fn descend(
             memory -= std::mem::take(&mut frame.raw).len() as u64;
         }
         let oid = object_id(kind, &raw)?;
-        with.take(kind, oid, &raw)?;
+        with.take(entry.at, kind, oid, &raw)?;
         count += 1;
         let upon = deltas.upon(Some(entry.at), &oid);
         if !upon.is_empty() {
@@ -534,7 +550,7 @@ mod tests {
         fn base(&mut self, oid: &Oid) -> io::Result<Option<(ObjectKind, Vec<u8>)>> {
             Ok(self.outside.get(oid).cloned())
         }
-        fn take(&mut self, kind: ObjectKind, oid: Oid, raw: &[u8]) -> Result<(), PackError> {
+        fn take(&mut self, _: u64, kind: ObjectKind, oid: Oid, raw: &[u8]) -> Result<(), PackError> {
             self.made.push((kind, oid, raw.to_vec()));
             Ok(())
         }

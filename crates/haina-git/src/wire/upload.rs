@@ -117,6 +117,8 @@ pub struct FetchRequest {
     pub include_tag: bool,
     /// Say nothing but what is needed.
     pub no_progress: bool,
+    /// Deltas may name their base by how far back it lies in the pack.
+    pub ofs_delta: bool,
     /// Commits whose parents the client does not have.
     pub shallows: Vec<Oid>,
     /// Where history is to end.
@@ -247,7 +249,8 @@ fn fetch(args: &[String]) -> Result<RequestV2, WireError> {
             "include-tag" => fetch.include_tag = true,
             "no-progress" => fetch.no_progress = true,
             "wait-for-done" => wait_for_done = true,
-            "thin-pack" | "ofs-delta" => {}
+            "ofs-delta" => fetch.ofs_delta = true,
+            "thin-pack" => {}
             line => {
                 if let Some(hex) = line.strip_prefix("have ") {
                     haves.push(oid(hex, "have")?);
@@ -330,6 +333,7 @@ pub fn parse_v0(body: &[u8]) -> Result<Option<RequestV0>, WireError> {
         match capability.as_str() {
             "include-tag" => request.fetch.include_tag = true,
             "no-progress" => request.fetch.no_progress = true,
+            "ofs-delta" => request.fetch.ofs_delta = true,
             "deepen-relative" => request.fetch.deepen.relative = true,
             other if other.starts_with("object-format=") && other != "object-format=sha1" => {
                 return Err(bad("mismatched object format"));
@@ -338,25 +342,37 @@ pub fn parse_v0(body: &[u8]) -> Result<Option<RequestV0>, WireError> {
         }
     }
     request.fetch.finish()?;
+    steps(&mut reader, &mut request.steps)?;
+    Ok(Some(request))
+}
+
+/// Reads what a client of version 0 or 1 says after its wants, up to its `done` or as far as there is.
+pub fn parse_steps(body: &[u8]) -> Result<Vec<Step>, WireError> {
+    let mut found = Vec::new();
+    steps(&mut PktReader::new(body), &mut found)?;
+    Ok(found)
+}
+
+fn steps(reader: &mut PktReader<&[u8]>, to: &mut Vec<Step>) -> Result<(), WireError> {
     while let Some(pkt) = reader.read()? {
         let line = match pkt {
             Pkt::Flush => {
-                request.steps.push(Step::Flush);
+                to.push(Step::Flush);
                 continue;
             }
             Pkt::Delim => return Err(bad("unexpected delim packet")),
             Pkt::Data(_) => text(pkt.line().unwrap_or_default())?,
         };
         if let Some(hex) = line.strip_prefix("have ") {
-            request.steps.push(Step::Have(oid(hex, "have")?));
+            to.push(Step::Have(oid(hex, "have")?));
         } else if line == "done" {
-            request.steps.push(Step::Done);
+            to.push(Step::Done);
             break;
         } else {
             return Err(bad(format!("expected SHA1 list, got '{}'", one_word(line))));
         }
     }
-    Ok(Some(request))
+    Ok(())
 }
 
 /// What a negotiation asks of history.
@@ -408,80 +424,146 @@ pub fn negotiate_v2(
 
 /// How often one answer looks whether there is enough in common.
 const LOOKS_MAX: usize = 64;
+/// The same for a whole conversation. Who is told too late that there is enough gets more than they need, no less.
+const LOOKS_IN_ALL_MAX: usize = 1024;
+
+/// A negotiation of versions 0 and 1.
+#[derive(Debug)]
+pub struct NegotiatorV0 {
+    detailed: bool,
+    multi: bool,
+    no_done: bool,
+    /// Whether the connection stays open, so that nothing is said again.
+    open: bool,
+    common: HashSet<Oid>,
+    last: Option<Oid>,
+    got_common: bool,
+    got_other: bool,
+    sent_ready: bool,
+    /// What is in common only grows, so whether it is enough is looked at again only when it grew.
+    enough: bool,
+    looked_at: usize,
+    looks: usize,
+    looks_in_all: usize,
+}
+
+impl NegotiatorV0 {
+    fn new(request: &RequestV0, open: bool) -> Self {
+        let detailed = request.has("multi_ack_detailed");
+        Self {
+            detailed,
+            multi: detailed || request.has("multi_ack"),
+            no_done: !open && detailed && request.has("no-done"),
+            open,
+            common: HashSet::new(),
+            last: None,
+            got_common: false,
+            got_other: false,
+            sent_ready: false,
+            enough: false,
+            looked_at: 0,
+            looks: 0,
+            looks_in_all: 0,
+        }
+    }
+
+    /// On a connection that stays open: the client goes on where it was.
+    pub fn on_open_connection(request: &RequestV0) -> Self {
+        Self::new(request, true)
+    }
+
+    /// What both have.
+    pub fn into_common(self) -> HashSet<Oid> {
+        self.common
+    }
+
+    fn is_enough(&mut self, history: &impl Negotiation) -> bool {
+        if !self.enough
+            && self.common.len() != self.looked_at
+            && self.looks < LOOKS_MAX
+            && self.looks_in_all < LOOKS_IN_ALL_MAX
+        {
+            self.looked_at = self.common.len();
+            self.looks += 1;
+            self.looks_in_all += 1;
+            self.enough = history.enough(&self.common);
+        }
+        self.enough
+    }
+
+    /// Takes what the client says next; the answer goes to `out`. True when the pack follows it.
+    pub fn take(
+        &mut self,
+        history: &impl Negotiation,
+        steps: impl IntoIterator<Item = Step>,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        for step in steps {
+            match (step, self.last) {
+                (Step::Have(have), _) if history.has(&have) => {
+                    let first = self.common.is_empty();
+                    self.common.insert(have);
+                    self.last = Some(have);
+                    self.got_common = true;
+                    if self.detailed {
+                        line_to(out, &format!("ACK {have} common"));
+                    } else if self.multi {
+                        line_to(out, &format!("ACK {have} continue"));
+                    } else if first {
+                        line_to(out, &format!("ACK {have}"));
+                    }
+                }
+                (Step::Have(have), _) => {
+                    self.got_other = true;
+                    if self.multi && self.is_enough(history) {
+                        self.sent_ready |= self.detailed;
+                        line_to(out, &format!("ACK {have} {}", if self.detailed { "ready" } else { "continue" }));
+                    }
+                }
+                (Step::Flush, last) => {
+                    if let Some(last) = last
+                        && self.detailed
+                        && self.got_common
+                        && !self.got_other
+                        && self.is_enough(history)
+                    {
+                        self.sent_ready = true;
+                        line_to(out, &format!("ACK {last} ready"));
+                    }
+                    if self.common.is_empty() || self.multi {
+                        line_to(out, "NAK");
+                    }
+                    if let (true, true, Some(last)) = (self.no_done, self.sent_ready, last) {
+                        line_to(out, &format!("ACK {last}"));
+                        return true;
+                    }
+                    if !self.open {
+                        // The client says all of it again, and more, in its next request.
+                        return false;
+                    }
+                    (self.got_common, self.got_other, self.looks) = (false, false, 0);
+                }
+                (Step::Done, Some(last)) => {
+                    if self.multi {
+                        line_to(out, &format!("ACK {last}"));
+                    }
+                    return true;
+                }
+                (Step::Done, None) => {
+                    line_to(out, "NAK");
+                    return true;
+                }
+            }
+        }
+        false
+    }
+}
 
 /// Versions 0 and 1, one request of a conversation that the client repeats from the beginning each time.
 pub fn negotiate_v0(history: &impl Negotiation, request: &RequestV0, out: &mut Vec<u8>) -> Negotiated {
-    let detailed = request.has("multi_ack_detailed");
-    let multi = detailed || request.has("multi_ack");
-    let no_done = request.has("no-done") && detailed;
-    let mut common = HashSet::new();
-    let mut last = None;
-    let (mut got_common, mut got_other, mut sent_ready) = (false, false, false);
-    // What is in common only grows, so the answer is looked for again only when it grew.
-    let (mut enough, mut looked_at, mut looks) = (false, 0, 0);
-    let mut is_enough = |common: &HashSet<Oid>| {
-        if !enough && common.len() != looked_at && looks < LOOKS_MAX {
-            looked_at = common.len();
-            looks += 1;
-            enough = history.enough(common);
-        }
-        enough
-    };
-    for step in request.steps.iter().copied().chain([Step::Flush]) {
-        match (step, last) {
-            (Step::Have(have), _) if history.has(&have) => {
-                let first = common.is_empty();
-                common.insert(have);
-                last = Some(have);
-                got_common = true;
-                if detailed {
-                    line_to(out, &format!("ACK {have} common"));
-                } else if multi {
-                    line_to(out, &format!("ACK {have} continue"));
-                } else if first {
-                    line_to(out, &format!("ACK {have}"));
-                }
-            }
-            (Step::Have(have), _) => {
-                got_other = true;
-                if multi && is_enough(&common) {
-                    sent_ready |= detailed;
-                    line_to(out, &format!("ACK {have} {}", if detailed { "ready" } else { "continue" }));
-                }
-            }
-            (Step::Flush, last) => {
-                if let Some(last) = last
-                    && detailed
-                    && got_common
-                    && !got_other
-                    && is_enough(&common)
-                {
-                    sent_ready = true;
-                    line_to(out, &format!("ACK {last} ready"));
-                }
-                if common.is_empty() || multi {
-                    line_to(out, "NAK");
-                }
-                if let (true, true, Some(last)) = (no_done, sent_ready, last) {
-                    line_to(out, &format!("ACK {last}"));
-                    return Negotiated { common, send: true };
-                }
-                // The client says all of it again, and more, in its next request.
-                return Negotiated { common, send: false };
-            }
-            (Step::Done, Some(last)) => {
-                if multi {
-                    line_to(out, &format!("ACK {last}"));
-                }
-                return Negotiated { common, send: true };
-            }
-            (Step::Done, None) => {
-                line_to(out, "NAK");
-                return Negotiated { common, send: true };
-            }
-        }
-    }
-    Negotiated { common, send: false }
+    let mut negotiator = NegotiatorV0::new(request, false);
+    let send = negotiator.take(history, request.steps.iter().copied().chain([Step::Flush]), out);
+    Negotiated { common: negotiator.common, send }
 }
 
 #[cfg(test)]
@@ -639,5 +721,47 @@ mod tests {
         assert_eq!(run(&[1, 2], 9, "", &[have1, have2, Step::Done]), ("ACK 1".into(), true));
         assert_eq!(run(&[1, 2], 9, "", &[have1, Step::Flush]), ("ACK 1".into(), false));
         assert_eq!(run(&[], 9, "", &[have1]), ("NAK".into(), false));
+    }
+
+    #[test]
+    fn version_0_goes_on_where_it_was() {
+        let history = Has(vec![1, 2], 2);
+        let (have, done) = (|n: u8| Step::Have(id(n)), Step::Done);
+        let run = |capabilities: &str, batches: &[&[Step]]| {
+            let mut negotiator = NegotiatorV0::on_open_connection(&v0(capabilities, &[]));
+            let answers = batches.iter().map(|batch| {
+                let mut out = Vec::new();
+                let send = negotiator.take(&history, batch.iter().copied(), &mut out);
+                let text = String::from_utf8(out).unwrap();
+                let mut lines: Vec<String> = text.lines().map(|l| l[4..].to_owned()).collect();
+                for line in &mut lines {
+                    for n in [1, 2, 9] {
+                        *line = line.replace(&id(n).to_string(), &n.to_string());
+                    }
+                }
+                (lines.join("|"), send)
+            });
+            answers.collect::<Vec<_>>()
+        };
+        let flush = Step::Flush;
+        // `no-done` was not offered, so it changes nothing.
+        let got = run(
+            "multi_ack_detailed no-done",
+            &[&[have(9), flush], &[have(1), flush], &[have(2), flush], &[have(9), flush], &[done]],
+        );
+        let lines = [
+            ("NAK", false),
+            ("ACK 1 common|NAK", false),
+            ("ACK 2 common|ACK 2 ready|NAK", false),
+            ("ACK 9 ready|NAK", false),
+            ("ACK 2", true),
+        ];
+        assert_eq!(got, lines.map(|(text, send)| (text.to_owned(), send)));
+        let got = run("", &[&[have(9), flush], &[have(1), flush], &[have(2), flush], &[done]]);
+        let lines = [("NAK", false), ("ACK 1", false), ("", false), ("", true)];
+        assert_eq!(got, lines.map(|(text, send)| (text.to_owned(), send)));
+        assert_eq!(run("", &[&[done]]), [("NAK".to_owned(), true)]);
+        assert_eq!(parse_steps(&v2(&[&format!("have {}", id(1)), "==", "done"])).unwrap(), [have(1), flush, done]);
+        assert!(parse_steps(&v2(&["want x"])).is_err());
     }
 }

@@ -133,7 +133,7 @@ impl Hub {
     }
 
     pub async fn writer(&self, caller: &Caller, path: &RepoPath) -> Client<'_> {
-        let grant = self.app.cas_write_grant(&self.write(caller, path).await);
+        let grant = self.app.cas_write_grant(&self.write(caller, path).await.upload());
         Client { hub: self, grant }
     }
 

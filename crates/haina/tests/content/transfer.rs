@@ -233,29 +233,33 @@ async fn whole_files_by_other_doors(hub: Hub) {
     let digest = sha256(&bytes);
     let expect = |sha256, size| Expect { sha256, size };
     for wrong in [expect(Some(sha256(b"x")), None), expect(None, Some(2_999_999)), expect(None, Some(3_000_001))] {
-        let e = hub.app.store_content(&access, stream(&bytes, 70_000), wrong).await.unwrap_err();
+        let e = hub.app.store_content(&access.upload(), stream(&bytes, 70_000), wrong).await.unwrap_err();
         assert_eq!(e.code, Code::Invalid, "{wrong:?}");
     }
     assert!(hub.commit(&ada, &path, "f.bin", digest).await.is_err(), "nothing was registered");
 
-    let stored =
-        hub.app.store_content(&access, stream(&bytes, 70_000), expect(Some(digest), Some(3_000_000))).await.unwrap();
+    let stored = hub
+        .app
+        .store_content(&access.upload(), stream(&bytes, 70_000), expect(Some(digest), Some(3_000_000)))
+        .await
+        .unwrap();
     assert_eq!((stored.size, stored.state), (3_000_000, ShaState::Verified));
     hub.commit(&ada, &path, "f.bin", digest).await.unwrap();
-    let again = hub.app.store_content(&access, stream(&bytes, 1_000_000), Expect::default()).await.unwrap();
+    let again = hub.app.store_content(&access.upload(), stream(&bytes, 1_000_000), Expect::default()).await.unwrap();
     assert_eq!(again.file, stored.file, "the id does not depend on the door");
     let down = hub.reader(&ada, &path).await;
     assert_eq!(down.download(&stored.file, None).await, bytes);
     let access = hub.read(&ada, &path).await;
     assert_eq!(collect(hub.app.open_content(&access, &stored.file, None).await.unwrap()).await, bytes);
 
-    let empty = hub.app.store_content(&hub.write(&ada, &path).await, stream(b"", 1), Expect::default()).await.unwrap();
+    let empty =
+        hub.app.store_content(&hub.write(&ada, &path).await.upload(), stream(b"", 1), Expect::default()).await.unwrap();
     assert_eq!((empty.file, empty.size), (XetHash::ZERO, 0));
     // A broken body leaves nothing.
     let broken: ByteStream = Box::pin(futures_util::stream::iter([
         Ok(bytes::Bytes::from(noise(8, 100_000))),
         Err(haina_types::Error::invalid("cut")),
     ]));
-    assert!(hub.app.store_content(&hub.write(&ada, &path).await, broken, Expect::default()).await.is_err());
+    assert!(hub.app.store_content(&hub.write(&ada, &path).await.upload(), broken, Expect::default()).await.is_err());
     hub.no_rest();
 }
