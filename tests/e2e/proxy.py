@@ -1,4 +1,4 @@
-"""A TCP proxy that counts the bytes each way and can be slowed down."""
+"""A TCP proxy that counts the bytes each way, can be slowed down, and can break off after so many bytes."""
 
 import socket
 import threading
@@ -10,6 +10,7 @@ class CountingProxy:
         self.upstream_port = upstream_port
         self.received = 0  # client → server
         self.sent = 0  # server → client
+        self.cut_after = None  # bytes of a client; then its connection breaks, both ways
         self.bytes_per_second = None  # of each connection and direction; None is as fast as it goes
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -38,8 +39,13 @@ class CountingProxy:
         try:
             while data := source.recv(1 << 18):
                 with self._lock:
+                    cut = counter == "received" and self.cut_after is not None and self.received + len(data) > self.cut_after
+                    if cut:
+                        data = data[:max(0, self.cut_after - self.received)]
                     setattr(self, counter, getattr(self, counter) + len(data))
                 target.sendall(data)
+                if cut:
+                    raise ConnectionResetError
                 if self.bytes_per_second:
                     time.sleep(len(data) / self.bytes_per_second)
             target.shutdown(socket.SHUT_WR)

@@ -41,7 +41,9 @@ def idp(hub, tmp_path_factory):
     port = hubs.free_port()
     url = f"http://127.0.0.1:{port}"
     log = open(tmp_path_factory.mktemp("idp") / "log", "wb")
-    process = subprocess.Popen(["node", folder / "idp.mjs", str(port), f"{hub.url}/login/callback/institute"], stdout=log, stderr=log,
+    groups = tmp_path_factory.mktemp("groups") / "groups.json"
+    groups.write_text("{}")
+    process = subprocess.Popen(["node", folder / "idp.mjs", str(port), f"{hub.url}/login/callback/institute", groups], stdout=log, stderr=log,
                                env=hubs.hermetic(hub.home))
     secret = tmp_path_factory.mktemp("secret") / "secret"
     secret.write_text(SECRET + "\n")
@@ -49,7 +51,7 @@ def idp(hub, tmp_path_factory):
         wait_for(url + "/.well-known/openid-configuration")
         hub.admin("org", "add", "lab", "--owner", "bob")
         set_up(hub, url, secret)
-        yield SimpleNamespace(url=url, secret=secret)
+        yield SimpleNamespace(url=url, secret=secret, groups=groups)
     finally:
         process.kill()
         process.wait()
@@ -90,15 +92,18 @@ def roles(hub, user, org="lab"):
 
 def test_the_first_time_makes_an_account_and_then_it_is_known(hub, idp):
     assert "Sign in with The Institute" in browser.Browser(hub).get("/login").text
-    who, page = come(hub, idp, "ada+staff", next="/settings/tokens")
+    idp.groups.write_text('{"ada": ["staff", "choir"]}')
+    who, page = come(hub, idp, "ada", next="/settings/tokens")
     assert "The Institute knows you as ada" in page.expect(200).text
     assert 'value="ada"' in page.text and 'value="ada of the institute"' in page.text and 'value="ada@example.org"' in page.text
     page = who.submit(page, "/login/identity/join", name="ada", full_name="Ada", email="ada@example.org").expect(200)
     assert "<h1>Access tokens</h1>" in page.text, "where they wanted to go"
     assert roles(hub, "ada") == "read"
     # Known from now on, and membership follows the groups.
-    who, page = come(hub, idp, "ada+board", next="/settings/tokens")
+    idp.groups.write_text('{"ada": ["staff", "board"]}')
+    who, page = come(hub, idp, "ada", next="/settings/tokens")
     assert "<h1>Access tokens</h1>" in page.expect(200).text and roles(hub, "ada") == "write"
+    idp.groups.write_text("{}")
     come(hub, idp, "ada")
     assert roles(hub, "ada") is None
     # There is no password, so the only way in stays.
@@ -223,7 +228,7 @@ def test_a_provider_that_cannot_be_believed(hub, idp, tmp_path):
 
     def jwt(head, **claims):
         part = lambda value: base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
-        body = {"iss": f"http://127.0.0.1:{port}", "aud": "haina", "sub": "id-of-ada", "exp": int(time.time()) + 60, "iat": int(time.time())}
+        body = {"iss": f"http://127.0.0.1:{port}", "aud": "haina", "sub": "ada", "exp": int(time.time()) + 60, "iat": int(time.time())}
         text = f"{part(head)}.{part(body | claims)}"
         import hmac
         return text + "." + base64.urlsafe_b64encode(hmac.new(b"secret", text.encode(), hashlib.sha256).digest()).decode().rstrip("=")

@@ -3,6 +3,7 @@
 What git gets over SSH is compared with what it gets from git's own server on the same repository, as over HTTP.
 """
 
+import base64
 import hashlib
 import json
 import os
@@ -10,7 +11,9 @@ import random
 import signal
 import socket
 import sqlite3
+import struct
 import subprocess
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +87,74 @@ def test_keys_of_every_kind(hub, repo, tmp_path, kind):
     git = by_ssh(hub, tmp_path, "alice", kind)
     status, out, err = git.ssh()
     assert (status, err) == (0, "") and out.startswith("Hello alice!"), (status, out, err)
+    assert "refs/heads/main" in refs(git, git.of(repo))
+
+
+def strings(*parts: bytes) -> bytes:
+    return b"".join(struct.pack(">I", len(part)) + part for part in parts)
+
+
+class Token(threading.Thread):
+    """An agent with one key of a hardware token, without the hardware."""
+
+    def __init__(self, folder: Path, kind: str):
+        super().__init__(daemon=True)
+        folder.mkdir()
+        self.kind, self.pem, self.folder = f"sk-{kind}@openssh.com".encode(), folder / "k.pem", folder
+        curve = () if kind == "ssh-ed25519" else ("-pkeyopt", "ec_paramgen_curve:P-256")
+        self.openssl("genpkey", "-algorithm", "EC" if curve else "ED25519", *curve, "-out", self.pem)
+        public = self.openssl("pkey", "-in", self.pem, "-pubout", "-outform", "DER")
+        fields = (b"nistp256", public[-65:]) if curve else (public[-32:],)
+        self.blob = strings(self.kind, *fields, b"ssh:")
+        self.public = folder / "id.pub"
+        self.public.write_text(f"{self.kind.decode()} {base64.b64encode(self.blob).decode()} a token\n")
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(str(folder / "agent"))
+        self.socket.listen()
+
+    def openssl(self, *args) -> bytes:
+        return subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True).stdout
+
+    def sign(self, data: bytes) -> bytes:
+        seen = b"\x01\0\0\0\x07"  # somebody touched it, for the seventh time
+        message = self.folder / "message"
+        message.write_bytes(hashlib.sha256(b"ssh:").digest() + seen + hashlib.sha256(data).digest())
+        if b"ed25519" in self.kind:
+            made = self.openssl("pkeyutl", "-sign", "-inkey", self.pem, "-rawin", "-in", message)
+        else:
+            der = self.openssl("dgst", "-sha256", "-sign", self.pem, message)
+            r = der[4 : 4 + der[3]]
+            made = strings(r, der[6 + len(r) :])
+        return strings(self.kind, made) + seen
+
+    def run(self):
+        while True:
+            line, _ = self.socket.accept()
+            with line, line.makefile("rwb") as f:
+                while head := f.read(4):
+                    asked = f.read(struct.unpack(">I", head)[0])
+                    answer = b"\x05"
+                    if asked[0] == 11:
+                        answer = b"\x0c\0\0\0\x01" + strings(self.blob, b"a token")
+                    elif asked[0] == 13:
+                        at = 5 + len(self.blob)
+                        size, = struct.unpack(">I", asked[at : at + 4])
+                        answer = b"\x0e" + strings(self.sign(asked[at + 4 : at + 4 + size]))
+                    f.write(strings(answer))
+                    f.flush()
+
+
+@pytest.mark.parametrize("kind", ["ssh-ed25519", "ecdsa-sha2-nistp256"])
+def test_keys_of_hardware_tokens(hub, repo, tmp_path, kind):
+    token = Token(tmp_path / "token", kind)
+    token.start()
+    hub.admin("key", "add", "alice", str(token.public))
+    git = by_ssh(hub, tmp_path / "machine", None)
+    git.key = token.public
+    options = ("-o", f"IdentityAgent={token.folder / 'agent'}")
+    status, out, err = git.ssh(options=options)
+    assert (status, err) == (0, "") and out.startswith("Hello alice!"), (status, out, err)
+    git.env["GIT_SSH_COMMAND"] = " ".join(["ssh", *git.options(), *options])
     assert "refs/heads/main" in refs(git, git.of(repo))
 
 
@@ -403,6 +474,38 @@ def test_wrong_requests_are_told_so(hub, repo, git, version, body, words):
         assert status == 128 and "ERR " in out and words in out, (status, out)
     else:
         assert status in (0, 128), (status, out)
+
+
+def test_a_connection_that_reads_nothing_holds_little(hub, repo, git, tmp_path):
+    """Ten clones by one connection, of which nobody takes a byte: what waits for them is bounded, and others are served."""
+    at = git.clone(git.of(repo), "w")
+    for i in range(4):
+        write(at, f"f{i}", random.Random(i).randbytes(9 << 20))
+    head = commit(git, at, "large")
+    git.run("push", "-q", "origin", "main", cwd=at)
+
+    def resident() -> int:
+        status = Path(f"/proc/{hub.process.pid}/status").read_text()
+        return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) << 10
+
+    control = ["-o", f"ControlPath={tmp_path}/cm"]
+    master = subprocess.Popen(["ssh", *git.options(), *control, "-M", "-N", "-p", str(git.port), "git@127.0.0.1"], env=git.env)
+    while not (tmp_path / "cm").exists():
+        time.sleep(0.05)
+    before = resident()
+    command = ["ssh", *git.options(), *control, "-o", "SetEnv=GIT_PROTOCOL=version=2", "-p", str(git.port), "git@127.0.0.1", f"git-upload-pack '{repo}'"]
+    clones = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=git.env) for _ in range(10)]
+    try:
+        for clone in clones:
+            clone.stdin.write(packets("command=fetch", "--", f"want {head}", "done", "=="))
+            clone.stdin.flush()
+        time.sleep(4)
+        assert resident() - before < 64 << 20, (before, resident())
+        git.clone(git.of(repo), "meanwhile")
+    finally:
+        for process in (*clones, master):
+            process.kill()
+            process.wait()
 
 
 # ---------------------------------------------------------------- pushing

@@ -38,6 +38,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     12 "0012_webhooks";
     13 "0013_oauth";
     14 "0014_identity";
+    15 "0015_publisher";
 };
 
 /// PostgreSQL's advisory lock for migrating ("hainamig").

@@ -88,6 +88,14 @@ statements! {
     );
     DEVICE_TAKE = point("delete from oauth_device where id = $1 and approved is not null");
 
+    PUBLISHER_INSERT = point(
+        "insert into publisher (grant_id, repo_id, issuer, subject, created_at) values ($1, $2, $3, $4, $5)"
+    );
+    PUBLISHER_LIST = point(
+        "select p.grant_id, p.issuer, p.subject from publisher p join oauth_grant g on g.id = p.grant_id
+         where p.repo_id = $1 and g.revoked_at is null order by p.id"
+    );
+
     EXPIRE_DEVICES = long("delete from oauth_device where expires_at < $1");
     EXPIRE_CODES = long("delete from oauth_code where expires_at < $1");
     EXPIRE_GRANTS = long("delete from oauth_grant where expires_at < $1");
@@ -496,6 +504,35 @@ pub async fn poll_device(s: &mut Session, device: i64, now: Timestamp, before: T
 /// Takes a machine that was decided about off the list; true for one caller only.
 pub async fn take_device(s: &mut Session, device: i64) -> Result<bool> {
     Ok(s.exec(&DEVICE_TAKE, &values![device]).await? == 1)
+}
+
+/// Which jobs may publish to a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publisher {
+    /// The grant that their tokens stand on.
+    pub grant_id: i64,
+    /// Who signs the statements.
+    pub issuer: String,
+    /// About whom.
+    pub subject: String,
+}
+
+/// Lets jobs publish to a repository.
+pub async fn insert_publisher(
+    s: &mut Session,
+    grant: i64,
+    repo: i64,
+    issuer: &str,
+    subject: &str,
+    now: Timestamp,
+) -> Result<()> {
+    s.exec(&PUBLISHER_INSERT, &values![grant, repo, issuer, subject, now]).await.map(drop)
+}
+
+/// Which jobs may publish to a repository, oldest rule first.
+pub async fn list_publishers(s: &mut Session, repo: i64) -> Result<Vec<Publisher>> {
+    let rows = s.rows(&PUBLISHER_LIST, &values![repo]).await?;
+    rows.iter().map(|r| Ok(Publisher { grant_id: r.int(0)?, issuer: r.string(1)?, subject: r.string(2)? })).collect()
 }
 
 /// Removes what ended before.

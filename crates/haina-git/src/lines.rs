@@ -251,7 +251,7 @@ mod tests {
         let long = text(100_000, 3);
         let longer = format!("first\n{long}last\n");
         assert_eq!(extent(long.as_bytes(), longer.as_bytes()), 100_002);
-        assert_eq!(extent(long.as_bytes(), longer[6..].as_bytes()), 1);
-        assert!(unified(long.as_bytes(), longer[6..].as_bytes()).is_some());
+        assert_eq!(extent(long.as_bytes(), &longer.as_bytes()[6..]), 1);
+        assert!(unified(long.as_bytes(), &longer.as_bytes()[6..]).is_some());
     }
 }

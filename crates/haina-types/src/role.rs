@@ -65,6 +65,7 @@ impl TokenScope {
     /// Whether it names everything, a namespace, or a repository with or without the plural of its kind.
     pub fn is_well_formed(&self) -> bool {
         let rest = match self.entity.split_once('/') {
+            Some(("buckets", rest)) if rest.contains('/') => rest,
             Some((plural, rest)) if rest.contains('/') && crate::RepoKind::from_plural(plural).is_some() => rest,
             _ => self.entity.as_str(),
         };
@@ -111,7 +112,7 @@ mod tests {
     #[test]
     fn scopes_name_what_can_exist() {
         let is = |entity: &str| TokenScope { entity: entity.into(), action: Action::Read }.is_well_formed();
-        for good in ["*", "lab", "lab/model", "datasets/lab/rows", "spaces/Lab/x.y"] {
+        for good in ["*", "lab", "lab/model", "datasets/lab/rows", "spaces/Lab/x.y", "buckets/lab/runs"] {
             assert!(is(good), "{good}");
         }
         for bad in ["", "**", "lab/", "/lab", "a/b/c", "datasets/lab/a/b", "a b", "名"] {

@@ -551,9 +551,7 @@ public-hint = Anyone may see and download it.
 private-hint = Only the owner and members of the organization see it.
 
 ## Managing a repository
-settings = Settings
 settings-saved = The settings were saved.
-save = Save
 gating = Access to the files
 gating-open = Open
 gating-open-hint = Everyone who sees the repository may read its files.

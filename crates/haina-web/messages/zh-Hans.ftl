@@ -499,9 +499,7 @@ public-hint = 任何人都能看到和下载。
 private-hint = 只有所有者和组织成员能看到。
 
 ## 管理仓库
-settings = 设置
 settings-saved = 设置已保存。
-save = 保存
 gating = 文件访问方式
 gating-open = 开放
 gating-open-hint = 能看到这个仓库的人都能读取文件。

@@ -499,9 +499,7 @@ public-hint = 任何人都能看到和下載。
 private-hint = 只有擁有者和組織成員能看到。
 
 ## 管理儲存庫
-settings = 設定
 settings-saved = 設定已儲存。
-save = 儲存
 gating = 檔案存取方式
 gating-open = 開放
 gating-open-hint = 能看到這個儲存庫的人都能讀取檔案。

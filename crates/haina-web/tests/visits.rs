@@ -631,3 +631,69 @@ async fn webhooks_by_forms() {
     lin.submit(&at, &at, &[("do", "delete")]).await;
     assert_eq!(lin.get(&at).await.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn a_repository_is_gated_renamed_and_deleted_by_forms() {
+    let hub = Hub::new("http://hub.example").await;
+    for name in ["lin", "wei", "chen"] {
+        add_person(&hub, name).await;
+    }
+    let (owner, guest, nobody) = (hub.browser(), hub.browser(), hub.browser());
+    owner.sign_in("lin").await;
+    guest.sign_in("wei").await;
+    let new = [("type", "model"), ("owner", "lin"), ("name", "m"), ("visibility", "public")];
+    assert_eq!(owner.submit("/new", "/new", &new).await.location(), "/lin/m");
+    let (settings, access) = ("/lin/m/settings", "/lin/m/access");
+
+    // Only the owner sees the settings and may change them.
+    assert!(owner.get("/lin/m").await.html.contains("href=\"/lin/m/settings\""));
+    assert!(!guest.get("/lin/m").await.html.contains("/lin/m/settings"));
+    assert_eq!(guest.get(settings).await.status, StatusCode::FORBIDDEN);
+    let gate = [("action", "gating"), ("gating", "manual")];
+    assert_eq!(guest.submit("/lin/m", settings, &gate).await.status, StatusCode::FORBIDDEN);
+    assert!(nobody.get(settings).await.location().starts_with("/login"));
+    assert_eq!(owner.submit(settings, settings, &gate).await.location(), "/lin/m/settings?saved=1");
+    assert!(owner.get("/lin/m/settings?saved=1").await.html.contains("The settings were saved."));
+
+    // Before the gate one sees the list of files, and is sent to ask for what is in them.
+    let page = guest.get("/lin/m").await;
+    assert!(page.html.contains("given on request") && page.html.contains("href=\"/lin/m/access\""));
+    assert_eq!(guest.get("/lin/m/tree/main").await.status, StatusCode::OK);
+    assert_eq!(guest.get("/lin/m/blob/main/.gitattributes").await.location(), access);
+    assert!(nobody.get(access).await.html.contains("Sign in to ask for access."));
+    assert_eq!(guest.submit(access, access, &[("action", "ask")]).await.location(), access);
+    assert!(guest.get(access).await.html.contains("have not decided yet"));
+    // Nobody lets themselves in.
+    let asked = owner.get(access).await.html;
+    let id = asked.split("name=\"request\" value=\"").nth(1).and_then(|t| t.split('"').next()).unwrap().to_owned();
+    assert!(asked.contains("wei@example.org"));
+    let accept = [("action", "accept"), ("request", id.as_str()), ("status", "pending")];
+    assert_eq!(guest.submit(access, access, &accept).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(guest.get("/lin/m/blob/main/.gitattributes").await.location(), access);
+
+    assert_eq!(owner.submit(access, access, &accept).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(guest.get("/lin/m/blob/main/.gitattributes").await.status, StatusCode::OK);
+    let reject = [("action", "reject"), ("request", id.as_str()), ("status", "accepted"), ("reason", "<b>enough")];
+    owner.submit(access, access, &reject).await;
+    let refused = guest.get(access).await.html;
+    assert!(refused.contains("rejected by the owners") && !refused.contains("<b>enough"));
+    let grant = |user| [("action", "grant"), ("user", user), ("status", "pending")];
+    let unknown = owner.submit(access, access, &grant("no-such")).await;
+    assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(unknown.html.contains("There is no user no-such"));
+    assert_eq!(owner.submit(access, access, &grant("chen")).await.status, StatusCode::SEE_OTHER);
+
+    // Another name; the old one leads on.
+    let name = |name| [("action", "move"), ("owner", "lin"), ("name", name)];
+    let bad = owner.submit(settings, settings, &name("a--b")).await;
+    assert_eq!(bad.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(owner.submit(settings, settings, &name("n")).await.location(), "/lin/n/settings?saved=1");
+    assert_eq!(owner.get("/lin/m").await.location(), "/lin/n");
+    // Deleted only by who types its name.
+    let settings = "/lin/n/settings";
+    let wrong = owner.submit(settings, settings, &[("action", "delete"), ("confirm", "lin/m")]).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(wrong.html.contains("To delete it, type lin/n"));
+    owner.submit(settings, settings, &[("action", "delete"), ("confirm", "lin/n")]).await;
+    assert_eq!(owner.get("/lin/n").await.status, StatusCode::NOT_FOUND);
+}

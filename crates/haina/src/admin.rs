@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
-use haina_app::oauth::NewApp;
+use haina_app::oauth::{NewApp, NewPublisher};
 use haina_app::people::{NewOrg, NewUser, Signup};
-use haina_types::{OrgRole, Slug, TokenRole};
+use haina_types::{OrgRole, RepoKind, Slug, TokenRole};
 
 use crate::limits::Limits;
 use crate::provider::Providers;
@@ -37,6 +37,23 @@ enum What {
     /// Applications that sign people in here by OAuth 2 and OpenID Connect.
     #[command(subcommand)]
     App(App),
+    /// Let jobs (GitHub Actions, GitLab CI) publish to a repository by statements that their provider signs, without a
+    /// secret. What it gives is seen and revoked on the user's page of tokens.
+    Publisher {
+        /// The repository: namespace/name, or datasets/namespace/name and so on.
+        repo: String,
+        /// In whose name; their own rights are the ceiling.
+        #[arg(long)]
+        user: Slug,
+        /// Who signs the statements, such as https://token.actions.githubusercontent.com.
+        #[arg(long, value_name = "URL")]
+        issuer: String,
+        /// About whom, such as repo:lab/code:ref:refs/heads/main; a * at the end stands for anything.
+        #[arg(long)]
+        subject: String,
+        #[command(flatten)]
+        store: Store,
+    },
     /// Sign-in by an institution's own accounts.
     #[command(subcommand)]
     Provider(Providers),
@@ -343,6 +360,13 @@ impl Admin {
             What::App(App::Remove { client_id, store }) => {
                 store.open_existing().await?.remove_app(&client_id).await?;
                 say("Removed.");
+            }
+            What::Publisher { repo, user, issuer, subject, store } => {
+                let (kind, path) = crate::git::parse_repo(&repo)?;
+                let kind = kind.unwrap_or(RepoKind::Model);
+                let app = store.open_existing().await?;
+                app.add_publisher(NewPublisher { user, kind, path, issuer, subject }).await?;
+                say(&format!("Jobs may now publish to {repo}."));
             }
             What::Provider(providers) => providers.run().await?,
             What::Signup { store, mode } => {

@@ -1,9 +1,10 @@
-// An institution's provider of OpenID Connect: `idp.mjs PORT CALLBACK`. Anyone signs in with any password; groups are
-// what follows a plus sign in the name (ada+staff+board).
+// An institution's provider of OpenID Connect: `idp.mjs PORT CALLBACK GROUPS`. Anyone signs in with any password; the
+// JSON file GROUPS says who is in which groups at the moment.
 
+import { readFileSync } from "node:fs";
 import Provider from "oidc-provider";
 
-const [port, callback] = process.argv.slice(2);
+const [port, callback, groupsFile] = process.argv.slice(2);
 const issuer = `http://127.0.0.1:${port}`;
 
 const provider = new Provider(issuer, {
@@ -15,10 +16,10 @@ const provider = new Provider(issuer, {
 	scopes: ["openid", "email", "profile", "groups"],
 	pkce: { required: () => true },
 	cookies: { keys: ["only for tests"] },
-	findAccount: async (_, id) => {
-		const [name, ...groups] = id.split("+");
-		const claims = { sub: `id-of-${name}`, name: `${name} of the institute`, preferred_username: name, email: `${name}@example.org`, email_verified: true, groups };
-		return { accountId: id, claims: async () => claims };
+	findAccount: async (_, name) => {
+		const groups = JSON.parse(readFileSync(groupsFile, "utf8"))[name] ?? [];
+		const claims = { sub: name, name: `${name} of the institute`, preferred_username: name, email: `${name}@example.org`, email_verified: true, groups };
+		return { accountId: name, claims: async () => claims };
 	},
 });
 provider.listen(Number(port), "127.0.0.1", () => console.log("ready"));

@@ -109,6 +109,9 @@ impl From<&mut Form> for TokenRequest {
             refresh_token: form.take("refresh_token"),
             device_code: form.take("device_code"),
             scope: form.take("scope"),
+            subject_token: form.take("subject_token"),
+            subject_token_type: form.take("subject_token_type"),
+            resource: form.take("resource"),
         }
     }
 }

@@ -19,11 +19,14 @@ pub struct Token {
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
     scope: String,
+    /// Of an exchange of another provider's statement.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id_token: Option<String>,
 }
 
-/// Exchanges a code, a device code or a refresh token for an access token (RFC 6749, 7636, 8628).
+/// Exchanges a code, a device code, a refresh token or a job's statement for an access token (RFC 6749, 7636, 8628, 8693).
 #[utoipa::path(post, path = "/oauth/token", tag = "sign-in",
     request_body(content_type = "application/x-www-form-urlencoded", description = "`grant_type` and what it needs; the application's secret here or in a Basic header"),
     responses((status = 200, body = Token), (status = 400, body = RefusalBody), (status = 401, body = RefusalBody)))]
@@ -35,6 +38,7 @@ pub async fn token(State(app): State<App>, mut form: Form) -> Result<Response, O
         expires_in: answer.expires_in,
         refresh_token: answer.refresh_token,
         scope: answer.scope,
+        issued_token_type: answer.is_exchanged.then_some("urn:ietf:params:oauth:token-type:access_token"),
         id_token: answer.id_token,
     };
     let mut response = Json(body).into_response();

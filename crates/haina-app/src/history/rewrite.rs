@@ -58,8 +58,11 @@ impl Rewrite<'_> {
         if self.objects.is_empty() {
             return Ok(());
         }
+        let rows = Pending::rows(&self.objects);
+        let bytes = rows.iter().map(|row| row.z.len() as u64).sum();
+        self.app.check_room(self.repo, rows.len(), bytes).await?;
         let mut tx = self.app.db().begin().await?;
-        git::insert_objects(&mut tx, self.repo, &Pending::rows(&self.objects)).await?;
+        git::insert_objects(&mut tx, self.repo, &rows).await?;
         for row in &self.rows {
             git::insert_commit(&mut tx, self.repo, row).await?;
         }

@@ -37,6 +37,12 @@ pub struct TokenRequest {
     pub device_code: Option<String>,
     /// Less than was granted.
     pub scope: Option<String>,
+    /// A statement of another provider.
+    pub subject_token: Option<String>,
+    /// What kind of statement that is.
+    pub subject_token_type: Option<String>,
+    /// What a token is wanted for.
+    pub resource: Option<String>,
 }
 
 /// What the application gets.
@@ -52,6 +58,8 @@ pub struct TokenAnswer {
     pub scope: String,
     /// Who the person is.
     pub id_token: Option<String>,
+    /// Whether it was given for another provider's statement, which the answer must say.
+    pub is_exchanged: bool,
 }
 
 /// Tokens just made.
@@ -92,10 +100,11 @@ impl App {
                 }
                 self.exchange_device_code(&client, need(&request.device_code, "device_code")?).await
             }
+            "urn:ietf:params:oauth:grant-type:token-exchange" => self.exchange_statement(request).await,
             "" => Err(Refusal::new("invalid_request", "The parameter grant_type is missing.").into()),
             _ => Err(Refusal::new(
                 "unsupported_grant_type",
-                "The grant types are authorization_code, refresh_token and urn:ietf:params:oauth:grant-type:device_code.",
+                "The grant types are authorization_code, refresh_token, and device_code and token-exchange by their long names.",
             )
             .into()),
         }
@@ -253,6 +262,7 @@ impl App {
             refresh_token: issued.refresh_token,
             scope: scopes.to_string(),
             id_token,
+            is_exchanged: false,
         })
     }
 }

@@ -11,6 +11,7 @@ mod device;
 mod exchange;
 mod grants;
 mod keys;
+mod publisher;
 mod scope;
 mod userinfo;
 
@@ -23,6 +24,7 @@ pub use device::{Decision, DeviceRequest, DeviceStart};
 pub use exchange::{TokenAnswer, TokenRequest};
 pub use grants::GrantSummary;
 pub use keys::Jwk;
+pub use publisher::NewPublisher;
 pub use scope::{Scope, Scopes};
 pub use userinfo::{OrgClaims, UserInfo};
 

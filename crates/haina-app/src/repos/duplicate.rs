@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use haina_db::{git, moves, repos};
+use haina_db::{git, git_usage, moves, repos};
 use haina_git::Mode;
 use haina_types::{Code, Error, Oid, RefName, RepoKind, RepoPath, Result, Sha256, Visibility};
 use serde_json::json;
@@ -10,6 +10,7 @@ use serde_json::json;
 use super::CreatedRepo;
 use crate::gate::{ContentAccess, WriteAccess};
 use crate::history::NewCommit;
+use crate::limits::limits_of;
 use crate::{App, Caller, content};
 
 /// Most files and folders of a repository that is copied.
@@ -110,6 +111,14 @@ impl App {
         for part in found.objects.chunks(STEP) {
             git::copy_objects(&mut tx, source.id, id, part).await?;
         }
+        let usage = git_usage::recount_usage(&mut tx, id).await?;
+        let limits = limits_of(&mut tx, id).await?;
+        if usage.objects > limits.objects || usage.bytes > limits.bytes {
+            return Err(Error::new(
+                Code::TooLarge,
+                "The copy would have more objects or bytes than a repository may have here. Ask the administrator of this hub for more.",
+            ));
+        }
         let mut files = Vec::with_capacity(found.large.len());
         for sha256 in &found.large {
             let stored = content::copy_stored(&mut tx, source.id, id, sha256, self.now()).await?;
@@ -118,6 +127,7 @@ impl App {
             })?;
             files.push(file);
         }
+        self.check_large_room(&mut tx, id, 0).await?;
         let title = format!("Duplicate from {}", source.path());
         let commit = NewCommit {
             branch: &RefName::main(),

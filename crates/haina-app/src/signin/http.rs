@@ -27,7 +27,7 @@ pub(super) fn faulty(why: impl std::fmt::Display) -> Error {
 }
 
 /// An address of a provider: https, or http on this machine.
-pub(super) fn checked(text: &str) -> Result<Url> {
+pub(crate) fn checked(text: &str) -> Result<Url> {
     let url = Url::parse(text).map_err(|e| Error::invalid(format!("The address '{text}' is not valid: {e}.")))?;
     let near = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
     if url.scheme() == "https" || (url.scheme() == "http" && near) {

@@ -118,6 +118,7 @@ impl App {
         let (who, now) = (format!("{provider_name}/{}", name.to_lowercase()), self.now());
         let attempts = self.oauth().attempts();
         attempts.check("directory", &who, TRIES_MAX, now)?;
+        let _turn = self.signin().asking.acquire().await.map_err(Error::internal)?;
         let entry = match find(ldap, name).await? {
             Some(entry) if is_theirs(ldap, &entry.dn, password).await? => entry,
             _ => {

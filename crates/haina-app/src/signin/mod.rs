@@ -15,6 +15,10 @@ use std::sync::{Arc, Mutex};
 
 use haina_types::{Error, Result, Timestamp};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+
+pub(crate) use http::checked as check_address;
+pub(crate) use oidc::unverified_issuer;
 
 pub use arrive::{Arrival, Pending, Way};
 pub use oauth2::Begun;
@@ -66,15 +70,21 @@ impl Claims {
     }
 }
 
+/// Most requests to providers at once.
+const ASKED_AT_ONCE: usize = 16;
+
 /// What the use cases here keep between requests.
 pub(crate) struct State {
     http: reqwest::Client,
+    /// Strangers make the hub ask providers: so many at once.
+    asking: Semaphore,
     /// Descriptions and keys of providers, by address.
     documents: Mutex<HashMap<String, (Timestamp, Arc<serde_json::Value>)>>,
 }
 
 impl State {
     pub fn new() -> Result<Self> {
-        Ok(Self { http: http::client().map_err(Error::internal)?, documents: Mutex::default() })
+        let http = http::client().map_err(Error::internal)?;
+        Ok(Self { http, asking: Semaphore::new(ASKED_AT_ONCE), documents: Mutex::default() })
     }
 }

@@ -83,6 +83,7 @@ impl App {
         if code.is_empty() || code.len() > 4096 {
             return Err(Error::new(Code::Forbidden, "The sign-in provider sent no usable code."));
         }
+        let _turn = self.signin().asking.acquire().await.map_err(Error::internal)?;
         let claims = match &provider.kind {
             Kind::Oidc(oidc) => {
                 // RFC 9207: an answer of another provider is not for this one.

@@ -80,11 +80,19 @@ both! {
         // Nor a token.
         assert_eq!(hub.app.caller_by_token(up.authorization.trim_start_matches("RemoteAuth ")).await.unwrap_err().code, Code::BadCredentials);
 
-        // Whoever may not write gets none, and a removed key takes its passes along.
+        // Whoever may only read may propose, and nothing else; a removed key takes its passes along.
         let bob = hub.writer("bob").await;
         let shared = hub.repo(&bob, "bob/open", Visibility::Public).await;
         hub.app.lfs_pass(&holder, kind, &shared, Operation::Download).await.unwrap();
-        assert_eq!(hub.app.lfs_pass(&holder, kind, &shared, Operation::Upload).await.unwrap_err().code, Code::Forbidden);
+        let proposal = hub.app.lfs_pass(&holder, kind, &shared, Operation::Upload).await.unwrap();
+        let proposer = hub.app.caller_by_lfs_pass(&proposal.authorization).await.unwrap().unwrap();
+        assert_eq!(hub.app.write(&proposer, kind, &shared).await.unwrap_err().code, Code::Forbidden);
+        assert!(!hub.app.talk(&proposer, kind, &shared).await.unwrap().is_writer());
+        let hidden = hub.repo(&bob, "bob/hidden", Visibility::Private).await;
+        assert_eq!(hub.app.lfs_pass(&holder, kind, &hidden, Operation::Upload).await.unwrap_err().code, Code::RepoNotFound);
+        let reader = hub.app.lfs_pass(&holder, kind, &shared, Operation::Download).await.unwrap();
+        let reader = hub.app.caller_by_lfs_pass(&reader.authorization).await.unwrap().unwrap();
+        assert_eq!(hub.app.talk(&reader, kind, &shared).await.unwrap_err().code, Code::Forbidden);
         hub.app.remove_ssh_key(&alice, key.id).await.unwrap();
         assert_eq!(hub.app.caller_by_lfs_pass(&down.authorization).await.unwrap_err().code, Code::BadCredentials);
     }
