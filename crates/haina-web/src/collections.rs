@@ -21,7 +21,7 @@ use crate::visit::{Answer, Visit, go, render, show};
 /// Collections of one page.
 const ROWS: usize = 30;
 /// What the form offers to add.
-pub(crate) const KINDS: [&str; 5] = ["model", "dataset", "space", "paper", "collection"];
+pub(crate) const KINDS: [&str; 6] = ["model", "dataset", "space", "bucket", "paper", "collection"];
 
 /// A collection in a list.
 pub(crate) struct Row {

@@ -167,7 +167,9 @@ impl App {
         let mut tx = self.db().begin().await?;
         content::forget_repo(&mut tx, repo.id).await?;
         repos::delete_repo(&mut tx, repo.id).await?;
-        let data = json!({"name": repo.path().to_string()});
+        // All that is told of it afterwards, and to whom, must follow from this.
+        let data = json!({"kind": repo.kind, "name": repo.path().to_string(), "id": repo.public_id,
+            "visibility": repo.visibility});
         self.append(&mut tx, access.actor(), "bucket.delete", Some(repo.id), Some(repo.namespace.id), data).await?;
         tx.commit().await?;
         self.buckets().end(repo.id);

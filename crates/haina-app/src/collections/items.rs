@@ -69,15 +69,20 @@ impl App {
             }
             kind => {
                 let of: RepoKind = kind.parse().map_err(|()| {
-                    Error::invalid("\"item.type\" must be one of model, dataset, space, kernel, paper, collection.")
+                    Error::invalid(
+                        "\"item.type\" must be one of model, dataset, space, kernel, bucket, paper, collection.",
+                    )
                 })?;
                 let id = id.strip_prefix(of.url_prefix()).unwrap_or(id);
                 let path: RepoPath = id.parse().map_err(|_| missing())?;
-                let access = self.read(caller, of, &path).await.map_err(|e| match e.code {
+                let found = match of {
+                    RepoKind::Bucket => self.read_bucket(caller, &path).await.map(|access| access.repo().id),
+                    _ => self.read(caller, of, &path).await.map(|access| access.repo().id),
+                };
+                let repo = found.map_err(|e| match e.code {
                     Code::RepoNotFound => missing(),
                     _ => e,
                 })?;
-                let repo = access.repo().id;
                 Ok(Found { item: format!("repo:{repo}"), repo_id: Some(repo), target_id: None })
             }
         }

@@ -112,6 +112,7 @@ impl App {
             let kind = match plural {
                 "papers" => "paper",
                 "collections" => "collection",
+                "buckets" => "bucket",
                 plural => match RepoKind::from_plural(plural) {
                     Some(kind) => kind.as_str(),
                     None => {
@@ -151,7 +152,12 @@ impl App {
         }
         let mut shown: HashMap<i64, RepoSummary> = HashMap::new();
         for some in repo_ids.chunks(repos::PAGE_MAX) {
-            let filter = RepoFilter { ids: Some(some.to_vec()), viewer: viewer.clone(), ..RepoFilter::default() };
+            let filter = RepoFilter {
+                kinds: RepoKind::ALL.into_iter().chain([RepoKind::Bucket]).collect(),
+                ids: Some(some.to_vec()),
+                viewer: viewer.clone(),
+                ..RepoFilter::default()
+            };
             for row in repos::list_repos(&mut s, &filter).await?.items {
                 let facts = Facts::from_rows(row.card, row.tags);
                 shown.insert(row.repo.id, RepoSummary { commit: row.head, repo: row.repo, facts });

@@ -9,13 +9,13 @@ use std::time::Duration;
 use haina_db::ledger::{self, Event, EventFilter};
 use haina_db::repos::{self, Repo};
 use haina_db::webhooks::{self, NewDelivery, Webhook};
-use haina_db::{git, people};
+use haina_db::{discussions, git, people};
 use haina_types::{Code, RefName, RepoKind, RepoPath, Result, Visibility};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::manage::{is_told_of, owner_target, repo_target};
-use super::payload::{self, Subject, Told};
+use super::manage::{Domain, is_told_of, owner_target, repo_target};
+use super::payload::{self, Subject, Talk, Told};
 use crate::App;
 
 /// The name of this reader.
@@ -52,6 +52,7 @@ struct Matter {
     event: Event,
     told: Told,
     subject: Subject,
+    talk: Option<Talk>,
     targets: Vec<String>,
 }
 
@@ -118,7 +119,14 @@ impl App {
             };
             if let Some((subject, targets)) = found {
                 known.insert(id, (subject.clone(), targets.clone()));
-                matters.push(Matter { event, told, subject, targets });
+                let talk = match told.domain {
+                    Domain::Repo => None,
+                    Domain::Discussion => match self.talk_of(&event, told).await? {
+                        Some(talk) => Some(talk),
+                        None => continue,
+                    },
+                };
+                matters.push(Matter { event, told, subject, talk, targets });
             }
         }
         let queued = self.audience(&matters).await?;
@@ -205,6 +213,20 @@ impl App {
         Ok(Some((subject, targets)))
     }
 
+    /// The discussion that an event is about, as it is now, and the comment: the first one of a new discussion.
+    async fn talk_of(&self, event: &Event, told: Told) -> Result<Option<Talk>> {
+        let number = |key: &str| event.data.get(key).and_then(Value::as_i64);
+        let (Some(repo), Some(n)) = (event.repo_id, number("number")) else { return Ok(None) };
+        let mut s = self.db().read().await?;
+        let Some(discussion) = discussions::find_discussion(&mut s, repo, n).await? else { return Ok(None) };
+        let comment = match (told.scope, told.action, number("event")) {
+            (payload::COMMENT, _, Some(id)) => discussions::find_event(&mut s, discussion.id, id).await?,
+            (_, "create", _) => discussions::list_events(&mut s, discussion.id, 1).await?.pop(),
+            _ => None,
+        };
+        Ok(Some(Talk { discussion, comment }))
+    }
+
     /// Who is told of what, and what exactly: webhooks that watch it, are told of its domain, were there before, and
     /// whose owners may know of it.
     async fn audience<'a>(&self, matters: &'a [Matter]) -> Result<Vec<(&'a Matter, Webhook, String)>> {
@@ -232,7 +254,8 @@ impl App {
             if told.is_empty() {
                 continue;
             }
-            let body = payload::build(self.base_url(), matter.told, &matter.event, &matter.subject);
+            let body =
+                payload::build(self.base_url(), matter.told, &matter.event, &matter.subject, matter.talk.as_ref());
             for webhook in told {
                 let repo = &matter.subject.repo;
                 let key = (webhook.user_id, repo.id, matter.subject.is_gone, repo.kind);

@@ -1,5 +1,6 @@
 //! What a webhook is told of an event: version 3 of the Hub's payload.
 
+use haina_db::discussions::{self, Discussion, EventKind};
 use haina_db::ledger::Event;
 use haina_db::people::Namespace;
 use haina_db::repos::Repo;
@@ -20,8 +21,16 @@ const fn repo(action: &'static str, scope: &'static str) -> Told {
     Told { domain: Domain::Repo, action, scope }
 }
 
+const fn talk(action: &'static str, scope: &'static str) -> Told {
+    Told { domain: Domain::Discussion, action, scope }
+}
+
+/// The scope of comments.
+pub(super) const COMMENT: &str = "discussion.comment";
+
 /// Every kind of event that is told, and how. A new kind is told by a row here; what else the payload has follows from
-/// the event's data: `ref`, `old`, `new` for a reference, `from`, `to` for a move.
+/// the event's data: `ref`, `old`, `new` for a reference, `from`, `to` for a move, `number` for a discussion and `event`
+/// for a comment in it.
 const TOLD: &[(&str, Told)] = &[
     ("repo.create", repo("create", "repo")),
     ("repo.delete", repo("delete", "repo")),
@@ -34,6 +43,17 @@ const TOLD: &[(&str, Told)] = &[
     ("ref.delete", repo("update", "repo.content")),
     ("ref.squash", repo("update", "repo.content")),
     ("ref.rewrite", repo("update", "repo.content")),
+    ("bucket.create", repo("create", "repo")),
+    ("bucket.delete", repo("delete", "repo")),
+    ("bucket.settings", repo("update", "repo.config")),
+    ("bucket.files", repo("update", "repo.content")),
+    ("discussion.create", talk("create", "discussion")),
+    ("discussion.title", talk("update", "discussion")),
+    ("discussion.status", talk("update", "discussion")),
+    ("discussion.merge", talk("update", "discussion")),
+    ("discussion.comment", talk("create", COMMENT)),
+    ("discussion.edit", talk("update", COMMENT)),
+    ("discussion.hide", talk("update", COMMENT)),
 ];
 
 /// How an event of this kind is told, if it is.
@@ -51,6 +71,56 @@ pub(super) struct Subject {
     pub(super) tags: Vec<String>,
     /// Of a move: the name before.
     pub(super) was: Option<String>,
+}
+
+/// The discussion of an event, and the comment if it is about one.
+#[derive(Debug, Clone)]
+pub(super) struct Talk {
+    pub(super) discussion: Discussion,
+    pub(super) comment: Option<discussions::Event>,
+}
+
+/// A person's or a comment's id as clients know it; zeros for somebody who is gone.
+fn object_id(id: Option<i64>) -> String {
+    format!("{:024x}", id.unwrap_or_default())
+}
+
+fn talk_values(base_url: &str, repo: &Repo, talk: &Talk) -> (Value, Option<Value>) {
+    let d = &talk.discussion;
+    let (prefix, path) = (repo.kind.url_prefix(), repo.path());
+    let web = format!("{base_url}/{prefix}{path}/discussions/{}", d.number);
+    let mut value = json!({
+        "id": object_id(Some(d.id)),
+        "num": d.number,
+        "title": d.title,
+        "status": d.status.as_str(),
+        "isPullRequest": d.is_pull_request(),
+        "author": {"id": object_id(d.author_id)},
+        "url": {"web": web, "api": format!("{base_url}/api/{}/{path}/discussions/{}", repo.kind.plural(), d.number)},
+    });
+    if let Some(base) = &d.base {
+        value["changes"] = json!({"base": base.as_str()});
+        if let Some(commit) = &d.merge_commit {
+            value["changes"]["mergeCommitId"] = json!(commit);
+        }
+    }
+    let comment = talk.comment.as_ref().and_then(|event| match &event.kind {
+        EventKind::Comment { text, hidden, .. } => {
+            let id = object_id(Some(event.id));
+            let mut comment = json!({
+                "author": {"id": object_id(event.author_id)},
+                "hidden": hidden,
+                "url": {"web": format!("{web}#{id}")},
+                "id": id,
+            });
+            if !hidden {
+                comment["content"] = json!(text);
+            }
+            Some(comment)
+        }
+        _ => None,
+    });
+    (value, comment)
 }
 
 /// A namespace's id as clients know it.
@@ -82,7 +152,7 @@ fn repo_value(base_url: &str, subject: &Subject) -> Value {
 }
 
 /// The payload, but for the webhook's own part.
-pub(super) fn build(base_url: &str, told: Told, event: &Event, subject: &Subject) -> Value {
+pub(super) fn build(base_url: &str, told: Told, event: &Event, subject: &Subject, talk: Option<&Talk>) -> Value {
     let mut payload = json!({
         "event": {"action": told.action, "scope": told.scope},
         "repo": repo_value(base_url, subject),
@@ -94,6 +164,13 @@ pub(super) fn build(base_url: &str, told: Told, event: &Event, subject: &Subject
     if subject.was.is_some() {
         let repo = &subject.repo;
         payload["movedTo"] = json!({"name": repo.path().to_string(), "owner": {"id": owner_id(&repo.namespace)}});
+    }
+    if let Some(talk) = talk {
+        let (discussion, comment) = talk_values(base_url, &subject.repo, talk);
+        payload["discussion"] = discussion;
+        if let Some(comment) = comment {
+            payload["comment"] = comment;
+        }
     }
     payload
 }
@@ -148,7 +225,7 @@ mod tests {
     #[test]
     fn content() {
         let event = event("repo.commit", json!({"title": "x", "ref": "refs/heads/main", "old": null, "new": "ab"}));
-        let payload = build("https://hub.example", told(&event.kind).unwrap(), &event, &subject(None));
+        let payload = build("https://hub.example", told(&event.kind).unwrap(), &event, &subject(None), None);
         assert_eq!(
             serde_json::from_str::<Value>(&for_webhook(&payload, "w")).unwrap(),
             json!({
@@ -165,7 +242,7 @@ mod tests {
     #[test]
     fn a_move_tells_both_names() {
         let event = event("repo.move", json!({"kind": "dataset", "from": "bob/old", "to": "acme/rows"}));
-        let payload = build("https://hub.example", told(&event.kind).unwrap(), &event, &subject(Some("bob/old")));
+        let payload = build("https://hub.example", told(&event.kind).unwrap(), &event, &subject(Some("bob/old")), None);
         assert_eq!(payload["event"], json!({"action": "move", "scope": "repo"}));
         assert_eq!(payload["repo"]["name"], "bob/old");
         assert_eq!(payload["movedTo"], json!({"name": "acme/rows", "owner": {"id": "000000000000000000000007"}}));

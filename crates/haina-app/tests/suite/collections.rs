@@ -1,6 +1,7 @@
 //! Collections: who may see and change them, what is in them, and what becomes of it.
 
 use haina_app::Caller;
+use haina_app::buckets::NewBucket;
 use haina_app::collections::{
     CollectionChange, CollectionQuery, CollectionSort, ItemChange, NewCollection, NewItem, View, ViewTarget, slug,
 };
@@ -200,5 +201,23 @@ both! {
         assert_eq!(hub.app.standing(&bob, alice.user().unwrap().id).await.unwrap().upvotes, 0);
         let nobody = CollectionQuery { owners: vec!["nobody".into()], ..CollectionQuery::default() };
         assert!(hub.app.list_collections(&bob, nobody).await.unwrap().items.is_empty());
+    }
+
+    async fn buckets_are_items_too(hub: Hub) {
+        let (alice, bob) = (hub.writer("alice").await, hub.writer("bob").await);
+        for (name, visibility) in [("open", Visibility::Public), ("closed", Visibility::Private)] {
+            let new = NewBucket { namespace: None, name: name.parse().unwrap(), visibility: Some(visibility) };
+            hub.app.create_bucket(&alice, new).await.unwrap();
+        }
+        let id = make(&hub, &alice, "alice", "Buckets", false).await.unwrap();
+        add(&hub, &alice, &id, "bucket", "alice/open").await.unwrap();
+        add(&hub, &alice, &id, "bucket", "buckets/alice/closed").await.unwrap();
+        assert_eq!(add(&hub, &alice, &id, "model", "alice/open").await.unwrap_err().code, Code::NotFound);
+        assert_eq!(names(&view(&hub, &alice, &id).await.unwrap()), ["alice/open", "alice/closed"]);
+        assert_eq!(names(&view(&hub, &bob, &id).await.unwrap()), ["alice/open"]);
+        let bobs = make(&hub, &bob, "bob", "Bob's", false).await.unwrap();
+        assert_eq!(add(&hub, &bob, &bobs, "bucket", "alice/closed").await.unwrap_err().code, Code::NotFound);
+        let query = CollectionQuery { items: vec!["buckets/alice/open".into()], ..CollectionQuery::default() };
+        assert_eq!(hub.app.list_collections(&bob, query).await.unwrap().items.len(), 1);
     }
 }

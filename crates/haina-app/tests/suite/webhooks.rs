@@ -355,4 +355,38 @@ both! {
         assert_eq!(log(&hub, &alice, &made.id).await.len(), 12);
         hub.assert_sound().await;
     }
+
+    async fn discussions_and_moves_are_told(hub: Hub) {
+        let (alice, bob) = (hub.writer("alice").await, hub.writer("bob").await);
+        let path = hub.repo(&alice, "alice/m", Visibility::Public).await;
+        let receiver = Receiver::start().await;
+        hook(&hub, &bob, &receiver.url, &[watch(WatchedKind::Model, "alice/m")]).await;
+        let by = hub.app.talk(&bob, RepoKind::Model, &path).await.unwrap();
+        let n = hub.app.create_discussion(&by, "A question", "What *is* it?").await.unwrap();
+        hub.app.comment(&by, n, "Anyone?").await.unwrap();
+        run(&hub).await;
+        let told = receiver.take().await;
+        let of = |scope: &str| told.iter().find(|t| t.body["event"]["scope"] == scope).unwrap().body.clone();
+        let (opened, said) = (of("discussion"), of("discussion.comment"));
+        assert_eq!(opened["event"]["action"], "create");
+        assert_eq!((&opened["discussion"]["num"], &opened["discussion"]["title"], &opened["discussion"]["status"]), (&1.into(), &"A question".into(), &"open".into()));
+        assert_eq!(opened["discussion"]["isPullRequest"], false);
+        assert_eq!(opened["comment"]["content"], "What *is* it?");
+        assert_eq!(opened["discussion"]["url"]["web"], "http://hub.test/alice/m/discussions/1");
+        assert_eq!((&said["comment"]["content"], &said["comment"]["hidden"]), (&"Anyone?".into(), &false.into()));
+        let id = i64::from_str_radix(said["comment"]["id"].as_str().unwrap(), 16).unwrap();
+        hub.app.hide_comment(&by, n, id).await.unwrap();
+        hub.app.rename_discussion(&by, n, "Another question").await.unwrap();
+        run(&hub).await;
+        let told = receiver.take().await;
+        let hidden = told.iter().find(|t| t.body["comment"].is_object()).unwrap();
+        assert_eq!((&hidden.body["comment"]["hidden"], hidden.body["comment"].get("content")), (&true.into(), None));
+        assert!(told.iter().any(|t| t.body["discussion"]["title"] == "Another question"));
+        let to: haina_types::RepoPath = "alice/renamed".parse().unwrap();
+        hub.app.move_repo(&alice, RepoKind::Model, &path, &to).await.unwrap();
+        run(&hub).await;
+        let moved = &receiver.take().await[0];
+        assert_eq!(moved.what(), ("move".into(), "repo".into(), "alice/m".into()));
+        assert_eq!(moved.body["movedTo"]["name"], "alice/renamed");
+    }
 }
