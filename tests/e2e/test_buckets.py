@@ -241,6 +241,18 @@ def test_private_stays_private(hub, client, tmp_path):
     client.hf("buckets", "info", "alice/hidden", check=False)
 
 
+def test_a_moved_bucket(hub, client, api, bucket):
+    api.batch_bucket_files(bucket, add=[(b"content", "a.txt")])
+    client.hf("buckets", "move", bucket, f"{bucket}-now")
+    assert info(hub, bucket)["id"] == f"{bucket}-now"
+    for name in (bucket, f"{bucket}-now"):
+        assert hub.get(f"/buckets/{name}/resolve/a.txt").expect(200).body == b"content"
+        assert [f["path"] for f in tree(hub, name)] == ["a.txt"]
+    api.batch_bucket_files(bucket, add=[(b"more", "b.txt")])
+    assert info(hub, f"{bucket}-now")["totalFiles"] == 2
+    hub.post("/api/repos/move", "bob", json={"fromRepo": bucket, "toRepo": "bob/mine", "type": "bucket"}).expect(403)
+
+
 def test_ten_thousand_files(hub, client, bucket, tmp_path):
     """The whole way of `hf buckets sync`, up and down. Writes how long it took."""
     source = tmp_path / "many"

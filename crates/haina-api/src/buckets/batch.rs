@@ -18,7 +18,7 @@ const LIMITS: Limits = Limits { what: "batch", line_bytes: 16 << 10, body_bytes:
 
 /// One line.
 #[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
 enum Line {
     #[serde(rename = "addFile")]
     Add { path: String, xet_hash: String, mtime: Option<i64>, content_type: Option<String> },

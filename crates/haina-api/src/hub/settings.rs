@@ -89,15 +89,16 @@ pub async fn moving(State(app): State<App>, Who(caller): Who, Body(which): Body<
     // Asked for first, so that an anonymous caller learns nothing from a bad name.
     caller.require_user()?;
     let not_found = || Error::new(Code::RepoNotFound, "Repository not found");
-    let kind: RepoKind = which
-        .r#type
-        .as_deref()
-        .unwrap_or("model")
-        .parse()
-        .map_err(|()| Error::invalid("Invalid option: \"type\" must be one of [model, dataset, space, kernel]"))?;
+    let kind: RepoKind = which.r#type.as_deref().unwrap_or("model").parse().map_err(|()| {
+        Error::invalid("Invalid option: \"type\" must be one of [model, dataset, space, kernel, bucket]")
+    })?;
     let from: RepoPath = which.from_repo.parse().map_err(|_| not_found())?;
     let to: RepoPath =
         which.to_repo.parse().map_err(|e| Error::invalid(format!("Invalid \"toRepo\" '{}': {e}", which.to_repo)))?;
-    let now = app.move_repo(&caller, kind, &from, &to).await?.to_string();
+    let now = match kind {
+        RepoKind::Bucket => app.move_bucket(&caller, &from, &to).await?,
+        _ => app.move_repo(&caller, kind, &from, &to).await?,
+    }
+    .to_string();
     Ok(Json(json!({"url": repo_url(&app, kind, &now), "name": now})))
 }

@@ -1,6 +1,6 @@
 //! Making, finding, describing, changing and deleting buckets.
 
-use haina_db::{buckets as db, git, people, repos};
+use haina_db::{buckets as db, git, moves, people, repos};
 use haina_types::{Code, Error, RepoKind, RepoName, RepoPath, Result, Slug, Timestamp, Visibility};
 use serde_json::json;
 
@@ -83,6 +83,8 @@ impl App {
             }
             Err(e) => return Err(e.into()),
         };
+        // A name that led to another bucket leads there no more.
+        moves::end_alias(&mut tx, RepoKind::Bucket, namespace.id, &new.name.fold()).await?;
         db::insert_bucket(&mut tx, id).await?;
         let data = json!({"name": path.to_string(), "visibility": row.visibility});
         self.append(&mut tx, Some(access.actor()), "bucket.create", Some(id), Some(namespace.id), data).await?;

@@ -8,7 +8,8 @@ use crate::gate::repo_not_found;
 use crate::{App, Caller};
 
 fn taken(kind: RepoKind, name: &RepoPath) -> Error {
-    Error::new(Code::Conflict, format!("A {kind} repository called {name} already exists"))
+    let noun = if kind == RepoKind::Bucket { "bucket".to_owned() } else { format!("{kind} repository") };
+    Error::new(Code::Conflict, format!("A {noun} called {name} already exists"))
 }
 
 impl App {
@@ -17,9 +18,28 @@ impl App {
     pub async fn move_repo(&self, caller: &Caller, kind: RepoKind, from: &RepoPath, to: &RepoPath) -> Result<RepoPath> {
         caller.require_user()?;
         let access = self.administer(caller, kind, from).await?;
+        self.move_to(caller, access.repo(), access.actor(), to).await
+    }
+
+    /// The same for a bucket.
+    pub async fn move_bucket(&self, caller: &Caller, from: &RepoPath, to: &RepoPath) -> Result<RepoPath> {
+        caller.require_user()?;
+        let access = self.administer_bucket(caller, from).await?;
+        self.move_to(caller, access.repo(), access.actor(), to).await
+    }
+
+    /// Moves what `caller` may administer.
+    async fn move_to(
+        &self,
+        caller: &Caller,
+        moved: &repos::Repo,
+        actor: Option<i64>,
+        to: &RepoPath,
+    ) -> Result<RepoPath> {
+        let kind = moved.kind;
         let target = self.create_in(caller, Some(&to.namespace)).await?;
         let to = RepoPath { namespace: target.namespace().name.clone(), name: to.name.clone() };
-        let (id, was) = (access.repo().id, access.repo().path());
+        let (id, was) = (moved.id, moved.path());
         if was == to {
             return Err(taken(kind, &to));
         }
@@ -53,7 +73,8 @@ impl App {
             moves::put_alias(&mut tx, kind, old.0, &old.1, id, now).await?;
         }
         let data = json!({"kind": kind, "from": was.to_string(), "to": to.to_string()});
-        self.append(&mut tx, access.actor(), "repo.move", Some(id), Some(new.0), data).await?;
+        let event = if kind == RepoKind::Bucket { "bucket.move" } else { "repo.move" };
+        self.append(&mut tx, actor, event, Some(id), Some(new.0), data).await?;
         tx.commit().await?;
         Ok(to)
     }

@@ -455,6 +455,30 @@ both! {
         hub.assert_sound().await;
     }
 
+    async fn a_moved_bucket_is_found_by_both_names(hub: Hub) {
+        let alice = hub.writer("alice").await;
+        let bob = hub.writer("bob").await;
+        hub.org("lab", "alice", &[]).await;
+        let old = bucket(&hub, &alice, "alice/b", Visibility::Public).await;
+        change(&hub, &alice, &old, &[empty("f")]).await.unwrap();
+        let new: RepoPath = "lab/B2".parse().unwrap();
+        assert_eq!(hub.app.move_bucket(&bob, &old, &new).await.unwrap_err().code, Code::Forbidden);
+        assert_eq!(hub.app.move_bucket(&alice, &old, &"bob/b".parse().unwrap()).await.unwrap_err().code, Code::Forbidden);
+        assert_eq!(hub.app.move_repo(&alice, RepoKind::Bucket, &old, &new).await.unwrap_err().code, Code::RepoNotFound);
+        assert_eq!(hub.app.move_bucket(&alice, &old, &new).await.unwrap(), new);
+        for name in [&old, &new] {
+            assert!(file(&hub, &alice, name, "f").await.is_ok());
+            change(&hub, &alice, name, &[empty(&format!("by {name}").replace('/', " "))]).await.unwrap();
+        }
+        assert_eq!(totals(&hub, &alice, &old).await, (3, 0));
+        let other = bucket(&hub, &alice, "alice/c", Visibility::Public).await;
+        assert_eq!(hub.app.move_bucket(&alice, &other, &new).await.unwrap_err().code, Code::Conflict);
+        // A new bucket takes the old name.
+        bucket(&hub, &alice, "alice/b", Visibility::Public).await;
+        assert_eq!(totals(&hub, &alice, &old).await, (0, 0));
+        hub.assert_sound().await;
+    }
+
     async fn who_follows_a_deleted_bucket_is_let_go(hub: Hub) {
         let alice = hub.writer("alice").await;
         let b = bucket(&hub, &alice, "alice/b", Visibility::Private).await;
