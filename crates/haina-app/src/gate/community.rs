@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use haina_db::collections::{self, Collection};
 use haina_db::people::{self, Namespace, User};
-use haina_db::repos::{self, Repo};
+use haina_db::repos::Repo;
 use haina_types::{Action, Code, Error, OrgRole, Result, Slug, TokenRole, TokenScope};
 
-use super::{Caller, ReadAccess, repo_not_found};
+use super::Caller;
 use crate::App;
 
 /// The right to act for oneself: to like, to follow, to vote, to keep webhooks.
@@ -187,24 +187,25 @@ impl App {
 }
 
 impl App {
-    /// May this user, asked for no more than their own rights, know of the repository now? For what is sent to people
-    /// later than they asked for it.
-    pub(crate) async fn read_again(&self, repo_id: i64, user_id: i64) -> Result<ReadAccess> {
-        let repo = {
-            let mut s = self.db().read().await?;
-            repos::find_repo_by_id(&mut s, repo_id).await?.ok_or_else(repo_not_found)?
-        };
-        self.knows(&repo, user_id).await?;
-        Ok(ReadAccess { repo: Arc::new(repo), actor: Some(user_id) })
-    }
-
-    /// Whether this user may know of a repository, or could have before it was deleted.
-    pub(crate) async fn knows(&self, repo: &Repo, user_id: i64) -> Result<()> {
+    /// Whether this user may be told of a repository, or could have been before it was deleted, and with `content` of
+    /// what is in it: for what is sent to people later than they asked for it, by no more than their own rights now.
+    pub(crate) async fn may_be_told(&self, repo: &Repo, user_id: i64, content: bool) -> Result<bool> {
         let user = {
             let mut s = self.db().read().await?;
             people::find_user_by_id(&mut s, user_id).await?.filter(|u| u.disabled_at.is_none())
         };
-        let user = user.ok_or_else(repo_not_found)?;
-        self.right(&Caller::person(user), repo).await?.map(drop).ok_or_else(repo_not_found)
+        let Some(user) = user else { return Ok(false) };
+        let caller = Caller::person(user);
+        if self.right(&caller, repo).await?.is_none() {
+            return Ok(false);
+        }
+        if !content {
+            return Ok(true);
+        }
+        match self.check_gate(&caller, repo).await {
+            Ok(()) => Ok(true),
+            Err(e) if matches!(e.code, Code::GatedRepo | Code::Disabled) => Ok(false),
+            Err(e) => Err(e),
+        }
     }
 }

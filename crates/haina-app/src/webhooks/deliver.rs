@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use haina_db::repos;
 use haina_db::webhooks::{self, Claim, Claimed, Outcome, Webhook};
 use haina_net::{Limits, Target};
-use haina_types::{Code, Result, Timestamp};
+use haina_types::{Result, Timestamp};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::payload;
 use crate::App;
 
 /// Deliveries under way at once.
@@ -119,13 +121,17 @@ impl App {
             return Ok(ended("dropped", "The webhook was switched off.".to_owned()));
         };
         if let Some(repo) = claimed.repo_id {
-            match self.read_again(repo, webhook.user_id).await {
-                Ok(_) => {}
-                Err(e) if e.code == Code::RepoNotFound => {
-                    let text = "The repository is gone, or the owner of the webhook may not know of it any more.";
-                    return Ok(ended("dropped", text.to_owned()));
-                }
-                Err(e) => return Err(e),
+            let repo = {
+                let mut s = self.db().read().await?;
+                repos::find_repo_by_id(&mut s, repo).await?
+            };
+            let may = match &repo {
+                Some(repo) => self.may_be_told(repo, webhook.user_id, payload::is_content(&claimed.scope)).await?,
+                None => false,
+            };
+            if !may {
+                let text = "The repository is gone, or the owner of the webhook may not read it any more.";
+                return Ok(ended("dropped", text.to_owned()));
             }
         }
         let client = &self.webhooks().client;

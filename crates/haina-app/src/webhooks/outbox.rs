@@ -10,7 +10,7 @@ use haina_db::ledger::{self, Event, EventFilter};
 use haina_db::repos::{self, Repo};
 use haina_db::webhooks::{self, NewDelivery, Webhook};
 use haina_db::{discussions, git, people};
-use haina_types::{Code, RefName, RepoKind, RepoPath, Result, Visibility};
+use haina_types::{RefName, RepoPath, Result, Visibility};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -243,7 +243,7 @@ impl App {
                 watching.entry(target).or_default().push(webhook);
             }
         }
-        let mut may_know: HashMap<(i64, i64, bool, RepoKind), bool> = HashMap::new();
+        let mut may_know: HashMap<(i64, i64, bool, bool), bool> = HashMap::new();
         let mut audience = Vec::new();
         for matter in matters {
             let found = matter.targets.iter().filter_map(|t| watching.get(t)).flatten();
@@ -258,15 +258,12 @@ impl App {
                 payload::build(self.base_url(), matter.told, &matter.event, &matter.subject, matter.talk.as_ref());
             for webhook in told {
                 let repo = &matter.subject.repo;
-                let key = (webhook.user_id, repo.id, matter.subject.is_gone, repo.kind);
+                let content = payload::is_content(matter.told.scope);
+                let key = (webhook.user_id, repo.id, matter.subject.is_gone, content);
                 let knows = match may_know.get(&key) {
                     Some(knows) => *knows,
                     None => {
-                        let knows = match self.knows(repo, webhook.user_id).await {
-                            Ok(()) => true,
-                            Err(e) if e.code == Code::RepoNotFound => false,
-                            Err(e) => return Err(e),
-                        };
+                        let knows = self.may_be_told(repo, webhook.user_id, content).await?;
                         may_know.insert(key, knows);
                         knows
                     }

@@ -56,6 +56,11 @@ const TOLD: &[(&str, Told)] = &[
     ("discussion.hide", talk("update", COMMENT)),
 ];
 
+/// Whether a scope tells of what is in a repository, and not only of the repository: closed gates keep that back.
+pub(super) fn is_content(scope: &str) -> bool {
+    !matches!(scope, "repo" | "repo.config")
+}
+
 /// How an event of this kind is told, if it is.
 pub(super) fn told(kind: &str) -> Option<Told> {
     TOLD.iter().find(|(known, _)| *known == kind).map(|(_, told)| *told)

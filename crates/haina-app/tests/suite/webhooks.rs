@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use haina_app::Caller;
+use haina_app::repos::{Gating, Settings};
 use haina_app::webhooks::{DeliveryView, Domain, Watched, WatchedKind, WebhookChange, WebhookView};
 use haina_types::{Code, OrgRole, RepoKind, TokenRole, Visibility};
 use serde_json::Value;
@@ -388,5 +389,24 @@ both! {
         let moved = &receiver.take().await[0];
         assert_eq!(moved.what(), ("move".into(), "repo".into(), "alice/m".into()));
         assert_eq!(moved.body["movedTo"]["name"], "alice/renamed");
+    }
+
+    async fn a_closed_gate_keeps_content_back(hub: Hub) {
+        let (alice, bob) = (hub.writer("alice").await, hub.writer("bob").await);
+        let path = hub.repo(&alice, "alice/m", Visibility::Public).await;
+        let admin = hub.app.administer(&alice, RepoKind::Model, &path).await.unwrap();
+        let receiver = Receiver::start().await;
+        hook(&hub, &bob, &receiver.url, &[watch(WatchedKind::Model, "alice/m")]).await;
+        // Queued while it was open, and not sent once it is closed.
+        hub.commit(&alice, &path, None, &[("a", Some("a"))]).await.unwrap();
+        while hub.app.read_outbox().await.unwrap() > 0 {}
+        let closed = Settings { gating: Some(Gating::Manual), ..Settings::default() };
+        hub.app.change_settings(&admin, closed).await.unwrap();
+        hub.commit(&alice, &path, None, &[("b", Some("b"))]).await.unwrap();
+        let by = hub.app.talk(&alice, RepoKind::Model, &path).await.unwrap();
+        hub.app.create_discussion(&by, "Among us", "secret").await.unwrap();
+        run(&hub).await;
+        let told = receiver.take().await;
+        assert_eq!(told.iter().map(|t| t.what().1).collect::<Vec<_>>(), ["repo.config"]);
     }
 }
