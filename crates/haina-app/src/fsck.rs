@@ -54,6 +54,7 @@ impl App {
         report.findings.extend(
             wrong.iter().map(|(repo, likes)| format!("repository {repo}: {likes} is not how many people like it")),
         );
+        let packs = self.check_packs(deep, &mut report.findings).await?;
         let content = self.check_content(deep, progress).await?;
         report.findings.extend(content.list.iter().map(|f| {
             let repos: Vec<String> = f.repos.iter().map(i64::to_string).collect();
@@ -65,10 +66,11 @@ impl App {
             report.findings.push(format!("and {unlisted} more in the content store"));
         }
         report.summary = format!(
-            "Checked {} repositories, {} references, {} git objects, {} xorbs, {} files, {} shards, {} stored objects: {} finding{}.",
+            "Checked {} repositories, {} references, {} git objects, {} packs, {} xorbs, {} files, {} shards, {} stored objects: {} finding{}.",
             tally.repos,
             tally.refs,
             tally.objects,
+            packs,
             content.xorbs,
             content.files,
             content.recipes,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::{App, content, social};
+use crate::{App, content, git, social};
 
 /// How often the queue is looked at when nothing is known to be in it.
 const IDLE: Duration = Duration::from_millis(500);
@@ -26,12 +26,13 @@ const FINISHED_SECONDS: i64 = 7 * 86_400;
 const JOB_TIMEOUT: Duration = Duration::from_secs(14 * 60);
 
 /// One worker for each: reading a file of a terabyte must not keep a card from being read.
-const KINDS: &[&str] = &["repo.facts", content::VERIFY_JOB, social::TRENDING_JOB];
+const KINDS: &[&str] = &["repo.facts", content::VERIFY_JOB, social::TRENDING_JOB, git::PACK_JOB];
 
 /// The workers of this process.
 pub struct Jobs {
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+    app: App,
 }
 
 impl Jobs {
@@ -39,6 +40,7 @@ impl Jobs {
     pub async fn stop(self) {
         // Nobody listening means that the workers ended already.
         self.stop.send_replace(true);
+        self.app.git().set_closing(true);
         for task in self.tasks {
             if let Err(e) = task.await {
                 tracing::error!(error = %e, "a worker ended badly");
@@ -61,12 +63,13 @@ impl App {
     /// Starts this process's workers.
     pub fn start_jobs(&self) -> Jobs {
         let (stop, stopped) = watch::channel(false);
+        self.git().set_closing(false);
         let workers = KINDS.iter().map(|kind| tokio::spawn(work(self.clone(), kind, stopped.clone())));
         let mut tasks: Vec<_> = workers.collect();
         let flusher = tokio::spawn(flush(self.clone(), stopped.clone()));
         let tidier = tokio::spawn(tidy(self.clone(), stopped));
         tasks.extend([flusher, tidier]);
-        Jobs { stop, tasks }
+        Jobs { stop, tasks, app: self.clone() }
     }
 
     async fn run_job(&self, job: &jobs::Job) -> Result<()> {
@@ -80,6 +83,10 @@ impl App {
                 self.verify_claim(&of.file).await
             }
             social::TRENDING_JOB => self.refresh_trending().await.map(drop),
+            git::PACK_JOB => {
+                let of = git::PackOf::deserialize(&job.payload).map_err(Error::internal)?;
+                self.make_pack(of).await
+            }
             other => Err(Error::internal(format!("no worker knows jobs of kind '{other}'"))),
         }
     }
@@ -169,6 +176,7 @@ impl App {
         self.expire_lfs_parts().await?;
         self.queue_trending().await?;
         self.index_the_rest().await?;
+        self.tidy_packs().await?;
         let now = self.now();
         let mut tx = self.db().begin().await?;
         jobs::delete_finished(&mut tx, now.plus_seconds(-FINISHED_SECONDS)).await?;

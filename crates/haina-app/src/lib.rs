@@ -37,6 +37,8 @@ pub struct Options {
     pub database: haina_db::Config,
     /// The address that clients use, without a trailing slash.
     pub base_url: String,
+    /// Most bytes of packs that are kept ready for clones; 0 for none.
+    pub git_cache_bytes: u64,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -51,6 +53,7 @@ impl Options {
             database: haina_db::Config::Sqlite(data.join("hub.db")),
             data,
             base_url: base_url.into().trim_end_matches('/').to_owned(),
+            git_cache_bytes: 4 << 30,
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
         }
@@ -109,7 +112,7 @@ impl App {
                 rng: options.rng,
                 content,
                 lfs,
-                git: git::State::new(&options.data),
+                git: git::State::new(&options.data, options.git_cache_bytes),
                 history: history::State::new(),
                 repos: repos::State::new(),
                 downloads: downloads::Counts::default(),

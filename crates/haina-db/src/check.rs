@@ -1,7 +1,7 @@
 //! Whether every statement of this crate means something to the database that is open.
 
 use crate::sql::Sql;
-use crate::{Db, Result, collections, content, git, git_usage, jobs, ledger, lfs, meta, people, repos, search, social};
+use crate::{Db, Result, collections, content, git, git_usage, jobs, ledger, lfs, meta, people, repos, search, social, git_pack};
 
 impl Db {
     /// Prepares every statement; how many there are. For tests, and for `fsck` after a migration by hand.
@@ -11,6 +11,7 @@ impl Db {
             content::STATEMENTS,
             git::STATEMENTS,
             git_usage::STATEMENTS,
+            git_pack::STATEMENTS,
             jobs::STATEMENTS,
             ledger::STATEMENTS,
             lfs::STATEMENTS,

@@ -16,6 +16,7 @@ mod db;
 mod error;
 pub mod git;
 pub mod git_usage;
+pub mod git_pack;
 pub mod jobs;
 pub mod ledger;
 pub mod lfs;

@@ -30,6 +30,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     4 "0004_social";
     5 "0005_search";
     6 "0006_git_usage";
+    7 "0007_git_pack";
 };
 
 /// PostgreSQL's advisory lock for migrating ("hainamig").

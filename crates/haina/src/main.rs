@@ -75,9 +75,14 @@ impl Store {
 
     /// Opens a hub, making it in an empty folder.
     async fn open(&self, base_url: &str) -> anyhow::Result<App> {
+        self.open_as(self.options(base_url)?).await
+    }
+
+    /// Opens a hub with options of its own.
+    async fn open_as(&self, options: Options) -> anyhow::Result<App> {
         std::fs::create_dir_all(&self.data)
             .with_context(|| format!("cannot make the data folder {}", self.data.display()))?;
-        Ok(App::open(self.options(base_url)?).await?)
+        Ok(App::open(options).await?)
     }
 }
 

@@ -38,6 +38,9 @@ pub struct Serve {
     /// The address that clients use, if it differs: behind a proxy, or a name.
     #[arg(long, value_name = "URL", env = "HAINA_URL")]
     url: Option<String>,
+    /// Room for packs that are kept ready for clones, in MiB; 0 for none.
+    #[arg(long, value_name = "MIB", env = "HAINA_GIT_CACHE_MIB", default_value_t = 4096)]
+    git_cache_mib: u32,
 }
 
 impl Serve {
@@ -58,7 +61,9 @@ impl Serve {
             }
             None => format!("http://{address}"),
         };
-        let app = self.store.open(&url).await?;
+        let mut options = self.store.options(&url)?;
+        options.git_cache_bytes = u64::from(self.git_cache_mib) << 20;
+        let app = self.store.open_as(options).await?;
         if let Some(secret) = app.open_setup().await? {
             say(&format!(
                 "\nThis hub has no administrator yet. Make the first one within 7 days, once, at\n\n    {url}/setup?token={secret}\n"

@@ -60,7 +60,7 @@ impl Feed {
         self.to.send(Ok(bytes.into())).await.map_err(|_| gone())
     }
 
-    async fn data(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(super) async fn data(&mut self, bytes: &[u8]) -> Result<()> {
         let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 8192 + 64);
         match self.bands {
             Bands::None => out.extend_from_slice(bytes),
@@ -161,7 +161,21 @@ impl Feed {
         let count = u32::try_from(objects.len()).map_err(Error::internal)?;
         self.say(&format!("Enumerating objects: {count}, done.\n")).await?;
         let mut out = Vec::new();
-        let mut writer = PackWriter::new(count, &mut out);
+        let writer = PackWriter::new(count, &mut out);
+        self.data(&out).await?;
+        self.send_entries(app, repo, writer, objects).await?;
+        self.end_pack(count.into(), 0, 0).await
+    }
+
+    /// Sends the last objects of a pack, and its hash.
+    pub(super) async fn send_entries(
+        &mut self,
+        app: &App,
+        repo: i64,
+        mut writer: PackWriter,
+        objects: &[Chosen],
+    ) -> Result<()> {
+        let mut out = Vec::new();
         let mut rest = objects;
         while !rest.is_empty() {
             for (_, kind, object) in next_batch(app, repo, &mut rest).await? {
@@ -171,9 +185,15 @@ impl Feed {
             out.clear();
         }
         writer.finish(&mut out).map_err(Error::internal)?;
-        self.data(&out).await?;
+        self.data(&out).await
+    }
+
+    /// Sends what follows a pack.
+    pub(super) async fn end_pack(&mut self, count: u64, deltas: u64, ready: u64) -> Result<()> {
         if self.bands != Bands::None {
-            self.say(&format!("Total {count} (delta 0), reused {count} (delta 0), pack-reused 0\n")).await?;
+            let text =
+                format!("Total {count} (delta {deltas}), reused {count} (delta {deltas}), pack-reused {ready}\n");
+            self.say(&text).await?;
             let mut out = Vec::new();
             flush_to(&mut out);
             self.send(out).await?;

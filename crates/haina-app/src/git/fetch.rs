@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use haina_db::git_pack;
 use haina_git::ObjectKind;
 use haina_git::wire::{
     FetchRequest, RequestV0, RequestV2, Version, delim_to, flush_to, line_to, list_refs, negotiate_v0, negotiate_v2,
@@ -11,10 +12,11 @@ use haina_git::wire::{
 use haina_types::{Code, Error, Oid, Result};
 
 use super::Answer;
+use super::cache::{After, Base, Missed, Shape};
 use super::feed::{Bands, Feed, feed};
 use super::graph::{Ends, Graph, Shared};
 use super::refs::{Chain, advertisement, kinds};
-use super::select::{Selection, Wants};
+use super::select::{Chosen, Selection, Wants};
 use super::shallow::{Shallow, find};
 use crate::App;
 use crate::gate::ContentAccess;
@@ -24,8 +26,8 @@ pub const FETCH_BYTES_MAX: usize = 16 << 20;
 
 /// A fetch that has been understood.
 pub(super) struct Fetch {
-    repo: i64,
-    request: FetchRequest,
+    pub(super) repo: i64,
+    pub(super) request: FetchRequest,
     pub(super) wants: Wants,
     pub(super) graph: Graph,
     pub(super) shallow: Shallow,
@@ -115,39 +117,90 @@ impl App {
         let (mut feed, stream) = feed(bands, fetch.request.no_progress);
         let app = self.clone();
         let work = async move {
-            if let Err(e) = app.pack(fetch, common, &mut feed).await {
-                // A client that went away is no trouble of ours.
-                if e.code == Code::Internal {
-                    tracing::error!(cause = %e.chain(), "a pack could not be sent");
+            let after = match app.pack(fetch, common, &mut feed).await {
+                Ok(after) => after,
+                Err(e) => {
+                    // A client that went away is no trouble of ours.
+                    if e.code == Code::Internal {
+                        tracing::error!(cause = %e.chain(), "a pack could not be sent");
+                    }
+                    return feed.fail(e).await;
                 }
-                feed.fail(e).await;
+            };
+            // The client has everything and need not wait for the rest.
+            drop(feed);
+            if let Err(e) = app.after_pack(after).await {
+                tracing::error!(cause = %e.chain(), "the use of packs could not be noted");
             }
         };
         tokio::spawn(work.in_current_span());
         Answer { head: head.into(), rest: Some(stream) }
     }
 
-    async fn pack(&self, mut fetch: Fetch, common: HashSet<Oid>, feed: &mut Feed) -> Result<()> {
-        let repo = fetch.repo;
-        let objects = {
-            let _permit = self.git().walks.acquire().await.map_err(Error::internal)?;
+    async fn pack(&self, mut fetch: Fetch, common: HashSet<Oid>, feed: &mut Feed) -> Result<After> {
+        let (shape, ready) = {
             let mut s = self.db().read().await?;
-            let shallow = &fetch.shallow;
-            let mut tips = fetch.wants.tips.clone();
-            tips.extend(&shallow.more);
-            let mut haves: Vec<Oid> = common.into_iter().collect();
-            haves.extend(&shallow.unshallow);
-            let ends = Ends { tips, haves, client: &shallow.client, stops: &shallow.stops };
-            let new = fetch.graph.list_new(&mut s, &ends).await?;
-            let mut selection = Selection::new(self, repo, fetch.request.filter);
-            selection.add_wants(&mut s, &fetch.wants, feed).await?;
-            selection.add_commits(&mut s, &fetch.graph, &new, &shallow.stops, feed).await?;
-            if fetch.request.include_tag {
-                selection.add_tags(&tag_chains(self, &mut s, repo).await?);
-            }
-            selection.finish(&mut s, feed).await?
+            let shape = self.shape_of(&mut s, &fetch, &common).await?;
+            let ready = match &shape {
+                Some(shape) => git_pack::find_pack(&mut s, fetch.repo, &shape.key).await?,
+                None => None,
+            };
+            (shape, ready)
         };
-        feed.send_pack(self, repo, &objects).await
+        if let Some(ready) = ready
+            && self.send_ready(&ready, &[], feed).await?
+        {
+            return Ok(After::Used(ready));
+        }
+        let mut chosen = self.choose(&mut fetch, &common, shape.as_ref().filter(|s| s.whole), feed).await?;
+        if let Some(base) = chosen.1 {
+            if self.send_ready(&base, &chosen.0, feed).await? {
+                return Ok(After::Missed(Missed::new(fetch, &chosen.0, Some(base))));
+            }
+            chosen = self.choose(&mut fetch, &common, None, feed).await?;
+        }
+        let objects = chosen.0;
+        feed.send_pack(self, fetch.repo, &objects).await?;
+        Ok(if shape.is_some() { After::Missed(Missed::new(fetch, &objects, None)) } else { After::Nothing })
+    }
+
+    /// Finds what to send. With a shape, a pack that is ready may be chosen to begin with; it is not among the objects.
+    pub(super) async fn choose(
+        &self,
+        fetch: &mut Fetch,
+        common: &HashSet<Oid>,
+        shape: Option<&Shape>,
+        feed: &mut Feed,
+    ) -> Result<(Vec<Chosen>, Option<git_pack::Pack>)> {
+        let repo = fetch.repo;
+        let _permit = self.git().walks.acquire().await.map_err(Error::internal)?;
+        let mut s = self.db().read().await?;
+        let base = match shape {
+            Some(shape) => self.find_base(&mut s, &mut fetch.graph, repo, shape).await?,
+            None => None,
+        };
+        let shallow = &fetch.shallow;
+        let mut tips = fetch.wants.tips.clone();
+        tips.extend(&shallow.more);
+        let mut haves: Vec<Oid> = common.iter().copied().collect();
+        haves.extend(&shallow.unshallow);
+        let mut selection = Selection::new(self, repo, fetch.request.filter);
+        let base = match base {
+            Some(Base { pack, sent }) => {
+                haves.extend(&pack.tips);
+                selection = selection.without(sent);
+                Some(pack)
+            }
+            None => None,
+        };
+        let ends = Ends { tips, haves, client: &shallow.client, stops: &shallow.stops };
+        let new = fetch.graph.list_new(&mut s, &ends).await?;
+        selection.add_wants(&mut s, &fetch.wants, feed).await?;
+        selection.add_commits(&mut s, &fetch.graph, &new, &shallow.stops, feed).await?;
+        if fetch.request.include_tag {
+            selection.add_tags(&tag_chains(self, &mut s, repo).await?);
+        }
+        Ok((selection.finish(&mut s, feed).await?, base))
     }
 }
 
@@ -162,7 +215,7 @@ fn bands_of(request: &RequestV0) -> Bands {
 }
 
 /// Every annotated tag that a reference points to.
-async fn tag_chains(app: &App, s: &mut haina_db::Session, repo: i64) -> Result<Vec<Arc<Chain>>> {
+pub(super) async fn tag_chains(app: &App, s: &mut haina_db::Session, repo: i64) -> Result<Vec<Arc<Chain>>> {
     let mut chains = Vec::new();
     for found in advertisement(app, s, repo).await?.refs {
         if found.peeled.is_some() {
@@ -226,7 +279,7 @@ impl Fetch {
         Ok(())
     }
 
-    async fn find_ends(&mut self, app: &App, s: &mut haina_db::Session) -> Result<()> {
+    pub(super) async fn find_ends(&mut self, app: &App, s: &mut haina_db::Session) -> Result<()> {
         self.shallow = find(app, s, self.repo, &mut self.graph, &self.request, &self.wants.tips).await?;
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! may read the content, and nothing else is looked at. Every object of a repository has all that it links to in the
 //! repository too; pushes write what they bring from the leaves up, so that this holds after a crash as well.
 
+mod cache;
 mod export;
 mod feed;
 mod fetch;
@@ -12,6 +13,7 @@ mod import;
 mod locked;
 mod push;
 mod refs;
+mod repack;
 mod select;
 mod shallow;
 mod spool;
@@ -19,8 +21,10 @@ mod walk;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+pub use cache::{PACK_JOB, PackOf};
 pub use export::Exported;
 pub use fetch::FETCH_BYTES_MAX;
 pub use haina_git::wire::{Service, Version};
@@ -42,6 +46,9 @@ const TAKING_MAX: usize = 4;
 /// Annotated tags that are remembered.
 const CHAINS_MAX: usize = 16_384;
 
+/// Repositories whose clones are counted, times the usual requests.
+const DEMANDS_MAX: usize = 8192;
+
 /// What git's doors keep between requests.
 pub struct State {
     walks: Semaphore,
@@ -49,20 +56,36 @@ pub struct State {
     taking: Semaphore,
     /// Annotated tags, and what they are of in the end.
     chains: Cache<(i64, Oid), Arc<refs::Chain>>,
+    /// How often clones were made for which no pack was ready.
+    demand: Cache<(i64, cache::Class), u32>,
+    /// Set when this process is to end: long work in the background gives up.
+    closing: AtomicBool,
+    /// Most bytes of packs that are kept.
+    cache_bytes: u64,
     /// Where packs lie while they are looked at, in files without names.
     spool: PathBuf,
 }
 
 impl State {
-    pub(crate) fn new(data: &Path) -> Self {
+    pub(crate) fn new(data: &Path, cache_bytes: u64) -> Self {
         Self {
             walks: Semaphore::new(WALKS_MAX),
             receiving: Semaphore::new(RECEIVING_MAX),
             taking: Semaphore::new(TAKING_MAX),
             chains: Cache::new(CHAINS_MAX),
+            demand: Cache::new(DEMANDS_MAX),
+            closing: AtomicBool::new(false),
+            cache_bytes,
             // Made, and emptied at the start, by the store of objects.
             spool: data.join("tmp"),
         }
+    }
+}
+
+impl State {
+    /// Whether long work in the background is to give up.
+    pub(crate) fn set_closing(&self, closing: bool) {
+        self.closing.store(closing, Ordering::Relaxed);
     }
 }
 

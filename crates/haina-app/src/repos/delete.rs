@@ -15,6 +15,7 @@ impl App {
         let mut tx = self.db().begin().await?;
         content::forget_repo(&mut tx, repo.id).await?;
         haina_db::social::forget_likes(&mut tx, repo.id).await?;
+        haina_db::git_pack::condemn_packs(&mut tx, repo.id, self.now()).await?;
         repos::delete_repo(&mut tx, repo.id).await?;
         // All that is told of it afterwards, and to whom, must follow from this.
         let data = json!({"kind": repo.kind, "name": repo.path().to_string(), "id": repo.public_id,

@@ -12,17 +12,17 @@ use crate::hub::{Hub, both};
 
 /// Objects on their way.
 #[derive(Default)]
-struct Objects(Vec<(ObjectKind, Vec<u8>)>);
+pub struct Objects(pub Vec<(ObjectKind, Vec<u8>)>);
 
 impl Objects {
-    fn add(&mut self, kind: ObjectKind, raw: Vec<u8>) -> Oid {
+    pub fn add(&mut self, kind: ObjectKind, raw: Vec<u8>) -> Oid {
         let oid = object_id(kind, &raw).unwrap();
         self.0.push((kind, raw));
         oid
     }
 
     /// A commit with these files.
-    fn commit(&mut self, parents: &[Oid], files: &[(&str, &[u8])]) -> Oid {
+    pub fn commit(&mut self, parents: &[Oid], files: &[(&str, &[u8])]) -> Oid {
         let mut entries = Vec::new();
         for (name, bytes) in files {
             let oid = self.add(ObjectKind::Blob, bytes.to_vec());
@@ -41,7 +41,7 @@ impl Objects {
         self.add(ObjectKind::Commit, commit.write())
     }
 
-    fn pack(&self) -> Vec<u8> {
+    pub fn pack(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let mut writer = PackWriter::new(self.0.len() as u32, &mut out);
         for (kind, raw) in &self.0 {
@@ -52,7 +52,7 @@ impl Objects {
     }
 }
 
-async fn all(answer: Answer) -> Vec<u8> {
+pub async fn all(answer: Answer) -> Vec<u8> {
     let mut out = answer.head.to_vec();
     if let Some(mut rest) = answer.rest {
         while let Some(piece) = rest.next().await {
@@ -63,7 +63,7 @@ async fn all(answer: Answer) -> Vec<u8> {
 }
 
 /// Pushes; what the client is told.
-async fn push(
+pub async fn push(
     hub: &Hub,
     access: &WriteAccess,
     moves: &[(Oid, Oid, &str)],

@@ -23,19 +23,33 @@ impl Clock for Ticking {
 
 pub struct Hub {
     pub app: App,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
     _database: Option<haina_test::postgres::Database>,
 }
 
 impl Hub {
     async fn open(database: Option<haina_test::postgres::Database>) -> Self {
+        Self::open_with(database, |_| {}).await
+    }
+
+    /// A hub that is opened in its own way.
+    pub async fn open_with(
+        database: Option<haina_test::postgres::Database>,
+        change: impl FnOnce(&mut Options),
+    ) -> Self {
         let data = tempfile::tempdir().unwrap();
         let mut options = Options::new(data.path(), "http://hub.test/");
         options.clock = Arc::new(Ticking::default());
         if let Some(database) = &database {
             options.database = haina_db::Config::parse(database.url()).unwrap();
         }
-        Self { app: App::open(options).await.unwrap(), _data: data, _database: database }
+        change(&mut options);
+        Self { app: App::open(options).await.unwrap(), data, _database: database }
+    }
+
+    /// Its folder.
+    pub fn data(&self) -> &std::path::Path {
+        self.data.path()
     }
 
     /// A user, as they are through a token of this power.

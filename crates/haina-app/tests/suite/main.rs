@@ -8,6 +8,7 @@ mod gate;
 mod git;
 mod hub;
 mod limits;
+mod packs;
 mod people;
 mod refs;
 mod social;

@@ -7,6 +7,7 @@ mod advert;
 mod bundle;
 mod check;
 mod delta;
+mod differ;
 mod filter;
 mod loose;
 mod pack;
@@ -14,14 +15,17 @@ mod pkt;
 mod receive;
 mod unpack;
 mod upload;
+mod window;
 
 pub use advert::{AdvertisedRef, Advertisement, Service, Version, advertise, advertise_v2, list_refs};
 pub use bundle::{BundleError, BundleHead, read_bundle_head};
 pub use check::{check_gitmodules, check_tree, is_gitmodules};
 pub use delta::{DeltaError, apply_delta, delta_sizes};
+pub use differ::DeltaIndex;
 pub use filter::{Filter, FilterError};
 pub use loose::loose_as_entry;
 pub use pack::{PackHasher, PackIndex, PackWriter};
+pub use pack::{INDEX_OIDS_AT, PACK_HEADER_BYTES, PACK_TRAILER_BYTES, PackHasher, PackIndex, PackWriter};
 pub use pkt::{
     BAND_BYTES_MAX, Band, Pkt, PktError, PktReader, band_to, bands_to, delim_to, error_to, flush_to, line_to, raw_to,
 };
@@ -31,6 +35,7 @@ pub use upload::{
     Deepen, FetchRequest, LsRefs, Negotiated, Negotiation, RequestV0, RequestV2, Step, WireError, negotiate_v0,
     negotiate_v2, parse_v0, parse_v2,
 };
+pub use window::{DeltaWindow, FoundDelta, NameKey};
 
 /// How this program names itself to clients.
 pub const AGENT: &str = concat!("haina/", env!("CARGO_PKG_VERSION"));

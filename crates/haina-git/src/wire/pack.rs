@@ -45,6 +45,14 @@ pub(super) fn entry_head(kind: ObjectKind, size: u64, out: &mut Vec<u8>) {
 }
 
 /// Makes a pack of whole objects, whose stored streams are copied as they are.
+/// The kind of an entry that is a delta upon one before it.
+const OFFSET_DELTA: u8 = 6;
+/// Where a pack's first entry begins.
+pub const PACK_HEADER_BYTES: usize = 12;
+/// Bytes of the hash that a pack ends with.
+pub const PACK_TRAILER_BYTES: usize = Oid::LEN;
+
+/// Makes a pack of whole objects and of deltas, whose stored streams are copied as they are.
 #[derive(Debug)]
 pub struct PackWriter {
     hasher: PackHasher,
@@ -68,12 +76,59 @@ impl PackWriter {
     /// # Panics
     /// If more objects are given than were announced.
     pub fn push(&mut self, kind: ObjectKind, size: u64, z: &[u8], out: &mut Vec<u8>) {
+        let at = self.begin(kind.number(), size, out);
+        out.extend_from_slice(z);
+        self.hasher.update(&out[at..]);
+    }
+
+    /// The next object as a delta upon the one whose entry begins `back` bytes before its own: size and zlib stream
+    /// of the delta.
+    ///
+    /// # Panics
+    /// If more objects are given than were announced.
+    pub fn push_delta(&mut self, back: u64, size: u64, z: &[u8], out: &mut Vec<u8>) {
+        let at = self.begin(OFFSET_DELTA, size, out);
+        let mut digits = [0; 10];
+        let mut first = digits.len() - 1;
+        let mut rest = back;
+        digits[first] = (rest & 0x7f) as u8;
+        while rest >= 0x80 {
+            // Every longer form begins where the shorter ones end.
+            rest = (rest >> 7) - 1;
+            first -= 1;
+            digits[first] = (rest & 0x7f) as u8 | 0x80;
+        }
+        out.extend_from_slice(&digits[first..]);
+        out.extend_from_slice(z);
+        self.hasher.update(&out[at..]);
+    }
+
+    /// Notes that the pack goes on by these bytes of another, in which as many objects end.
+    ///
+    /// # Panics
+    /// If more objects are given than were announced.
+    pub fn copy(&mut self, objects: u32, bytes: &[u8]) {
+        self.left = self.left.checked_sub(objects).expect("because objects are counted before the pack is begun");
+        self.hasher.update(bytes);
+    }
+
+    /// The head of an entry; where it begins.
+    fn begin(&mut self, number: u8, size: u64, out: &mut Vec<u8>) -> usize {
         assert!(self.left > 0, "because objects are counted before the pack is begun");
         self.left -= 1;
         let at = out.len();
         entry_head(kind, size, out);
         out.extend_from_slice(z);
         self.hasher.update(&out[at..]);
+        let mut byte = number << 4 | (size & 15) as u8;
+        let mut rest = size >> 4;
+        while rest > 0 {
+            out.push(byte | 0x80);
+            byte = (rest & 0x7f) as u8;
+            rest >>= 7;
+        }
+        out.push(byte);
+        at
     }
 
     /// Ends the pack; `out` gets its hash, which is also returned.
@@ -87,6 +142,9 @@ impl PackWriter {
         Ok(hash)
     }
 }
+
+/// Where the ids of an index begin: after its header and the counts by first byte.
+pub const INDEX_OIDS_AT: u64 = 8 + 4 * 256;
 
 /// Gathers what the index of a pack holds.
 #[derive(Debug, Default)]

@@ -117,6 +117,8 @@ pub struct FetchRequest {
     pub include_tag: bool,
     /// Say nothing but what is needed.
     pub no_progress: bool,
+    /// Deltas may name their base by how far back it lies in the pack.
+    pub ofs_delta: bool,
     /// Commits whose parents the client does not have.
     pub shallows: Vec<Oid>,
     /// Where history is to end.
@@ -247,7 +249,8 @@ fn fetch(args: &[String]) -> Result<RequestV2, WireError> {
             "include-tag" => fetch.include_tag = true,
             "no-progress" => fetch.no_progress = true,
             "wait-for-done" => wait_for_done = true,
-            "thin-pack" | "ofs-delta" => {}
+            "ofs-delta" => fetch.ofs_delta = true,
+            "thin-pack" => {}
             line => {
                 if let Some(hex) = line.strip_prefix("have ") {
                     haves.push(oid(hex, "have")?);
@@ -330,6 +333,7 @@ pub fn parse_v0(body: &[u8]) -> Result<Option<RequestV0>, WireError> {
         match capability.as_str() {
             "include-tag" => request.fetch.include_tag = true,
             "no-progress" => request.fetch.no_progress = true,
+            "ofs-delta" => request.fetch.ofs_delta = true,
             "deepen-relative" => request.fetch.deepen.relative = true,
             other if other.starts_with("object-format=") && other != "object-format=sha1" => {
                 return Err(bad("mismatched object format"));
