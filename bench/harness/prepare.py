@@ -64,7 +64,7 @@ def tools(cache):
     """Where nginx, wrk and curl are. Missing ones are unpacked from their Debian packages into the cache:
     nothing is installed, no service is started, no root is needed."""
     packages = {"nginx": ["nginx"], "curl": ["curl", "libcurl4"],
-                "wrk": ["wrk", "libluajit-5.1-2", "libluajit-5.1-common"]}
+                "fcgiwrap": ["fcgiwrap", "libfcgi0ldbl"], "wrk": ["wrk", "libluajit-5.1-2", "libluajit-5.1-common"]}
     root = cache / "tools"
     search = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", str(root / "usr/sbin"), str(root / "usr/bin")])
     found = {}

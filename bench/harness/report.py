@@ -23,6 +23,18 @@ TARGETS = {
     "start on 10000 repositories: s": ("<=", 0.3),
     "binary: MB": ("<=", 60),
 }
+for _name in ("10,000 files", "5,000 commits"):
+    TARGETS |= {
+        f"clone of {_name}: s": ("git<=", 1.0),
+        f"clone of {_name}: server CPU s": ("git<=", 1.0),
+        f"clone of {_name}: MiB of pack": ("git<=", 1.3),
+        f"clone of {_name}: memory above idle, MiB": ("<=", 64),
+        f"clone of {_name}, nothing ready: s": ("git<=", 1.5),
+        f"clone of {_name}, nothing ready: memory above idle, MiB": ("<=", 64),
+        f"shallow clone of {_name}: s": ("git<=", 1.0),
+        f"push of {_name}: s": ("git<=", 1.3),
+        f"push of {_name}: server CPU s": ("git<=", 1.3),
+    }
 
 
 def load():
@@ -85,11 +97,11 @@ def judge(row, ours, ratio):
     if row not in TARGETS:
         return "", ""
     how, limit = TARGETS[row]
-    text = f"≥ {limit} × nginx" if how == "ratio>=" else f"{'≤' if how == '<=' else '≥'} {limit:,}"
-    value = ratio if how == "ratio>=" else statistics.median(ours) if ours else None
+    text = {"ratio>=": f"≥ {limit} × nginx", "git<=": f"≤ {limit} × git", "<=": f"≤ {limit:,}", ">=": f"≥ {limit:,}"}[how]
+    value = ratio if how in ("ratio>=", "git<=") else statistics.median(ours) if ours else None
     if value is None:
         return text, ""
-    return text, "yes" if (value <= limit if how == "<=" else value >= limit) else "**no**"
+    return text, "yes" if (value <= limit if how.endswith("<=") else value >= limit) else "**no**"
 
 
 def spread(values):

@@ -25,12 +25,14 @@ def history(git, at, commits: int, files: int):
     git.run("tag", "-a", "-m", "middle", "v1", f"main~{commits // 2}", cwd=at)
     git.run("tag", "plain", "main~3", cwd=at)
     git.run("branch", "side", "main~10", cwd=at)
+    # Without deltas, so that what is pushed is not kept as it is.
+    git.run("repack", "-adfq", "--window=0", cwd=at)
     return at
 
 
 def send(git, at, source):
-    git.run("push", "-q", "-f", source, "--all", cwd=at)
-    git.run("push", "-q", source, "--tags", cwd=at)
+    git.run("-c", "pack.window=0", "push", "-q", "-f", source, "--all", cwd=at)
+    git.run("-c", "pack.window=0", "push", "-q", source, "--tags", cwd=at)
 
 
 def packed(git, at) -> int:
@@ -122,6 +124,33 @@ def test_what_is_pushed_later_follows(hub, tmp_path):
     git.run("push", "-q", source, "main", cwd=at)
     git.run("fetch", "-q", source, "+refs/heads/*:refs/heads/*", cwd=old)
     git.run("fsck", "--strict", "--full", cwd=old)
+    hub.assert_clean()
+
+
+def test_what_was_pushed_is_cloned(hub, tmp_path):
+    """A first push with deltas is what the next clones get, before anything was made."""
+    hub.create("alice/pushed", "alice").expect(200)
+    git = person(hub, tmp_path / "alice", "alice")
+    at = history(git, git.home / "w", 300, 40)
+    source = git.of("alice/pushed")
+    git.run("repack", "-adfq", cwd=at)
+    git.run("push", "-q", "-f", source, "main", "side", "v1", "plain", cwd=at)
+    for i in range(40):
+        if "pack-reused 0" not in progress(git, source, f"c{i}", "-c", "repack.usedeltabaseoffset=true"):
+            break
+        time.sleep(0.1)
+    assert i < 2, "the received pack was not kept"
+    assert packed(git, git.home / f"c{i}") < 1.01 * packed(git, at)
+    assert there(git, git.home / f"c{i}") == there(git, at)
+    # A client that takes no such deltas gets whole objects.
+    plain = git.clone(source, "plain", "--bare", "-c", "repack.usedeltabaseoffset=false")
+    assert there(git, plain) == there(git, at) and packed(git, plain) > 2 * packed(git, at)
+    # Only a part of it is asked for: nothing else is sent.
+    side = git.clone(source, "side", "--bare", "--single-branch", "--branch", "side", "--no-tags")
+    reached = {line.split()[0] for line in git.run("rev-list", "--objects", "side", cwd=at).splitlines()}
+    # git asks for the tags of what it gets, also when it then keeps none.
+    assert there(git, side) == reached | {git.run("rev-parse", "v1", cwd=at)}
+    assert_whole(hub, git, "alice/pushed", at)
     hub.assert_clean()
 
 

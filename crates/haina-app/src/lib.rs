@@ -159,6 +159,7 @@ impl App {
 
     /// Writes what is still only in memory.
     pub async fn close(&self) {
+        self.finish_packs().await;
         if let Err(e) = self.flush_downloads().await {
             tracing::error!(error = ?e, "counts of downloads could not be written");
         }

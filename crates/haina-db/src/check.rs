@@ -1,7 +1,9 @@
 //! Whether every statement of this crate means something to the database that is open.
 
 use crate::sql::Sql;
-use crate::{Db, Result, collections, content, git, git_usage, jobs, ledger, lfs, meta, people, repos, search, social, git_pack};
+use crate::{
+    Db, Result, collections, content, git, git_pack, git_usage, jobs, ledger, lfs, meta, people, repos, search, social,
+};
 
 impl Db {
     /// Prepares every statement; how many there are. For tests, and for `fsck` after a migration by hand.

@@ -1,9 +1,10 @@
 //! Kinds of objects, their ids, and the zlib streams in which they rest.
 
+use std::cell::RefCell;
 use std::fmt;
-use std::io::{Read, Write};
 use std::str::FromStr;
 
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use haina_types::Oid;
 
 /// The four kinds of git objects.
@@ -137,10 +138,34 @@ pub fn object_id(kind: ObjectKind, bytes: &[u8]) -> Result<Oid, CollisionAttack>
 /// How much of an object decides whether compressing it is worth the time.
 const SAMPLE_BYTES: usize = 8 << 10;
 
+thread_local! {
+    /// Their memory is some 300 KiB, which takes longer to get than a small object to compress.
+    static DEFLATE: RefCell<Option<(u32, Compress)>> = const { RefCell::new(None) };
+    static INFLATE: RefCell<Option<Decompress>> = const { RefCell::new(None) };
+}
+
 fn deflate_at(raw: &[u8], level: u32) -> Vec<u8> {
     let room = if level == 0 { raw.len() + raw.len() / 16_000 * 5 + 64 } else { raw.len() / 2 + 64 };
-    let mut encoder = flate2::write::ZlibEncoder::new(Vec::with_capacity(room), flate2::Compression::new(level));
-    encoder.write_all(raw).and_then(|()| encoder.finish()).expect("because writing to memory does not fail")
+    let mut out = Vec::with_capacity(room);
+    DEFLATE.with_borrow_mut(|kept| {
+        let compress = match kept.take() {
+            Some((own, mut compress)) if own == level => {
+                compress.reset();
+                compress
+            }
+            _ => Compress::new(Compression::new(level), true),
+        };
+        let (_, compress) = kept.insert((level, compress));
+        loop {
+            let rest = &raw[compress.total_in() as usize..];
+            let status = compress.compress_vec(rest, &mut out, FlushCompress::Finish);
+            match status.expect("because compressing in memory does not fail") {
+                Status::StreamEnd => break,
+                _ => out.reserve(raw.len() / 4 + 64),
+            }
+        }
+    });
+    out
 }
 
 /// The zlib stream in which an object rests and travels in packs: well compressed where that gains something,
@@ -188,18 +213,34 @@ pub fn inflate(z: &[u8], size: u64) -> Result<Vec<u8>, InflateError> {
         return Err(wrong_size);
     }
     let Ok(want) = usize::try_from(size) else { return Err(wrong_size) };
-    let mut out = Vec::with_capacity(want);
-    let mut decoder = flate2::bufread::ZlibDecoder::new(z);
-    (&mut decoder).take(size).read_to_end(&mut out).map_err(InflateError::Broken)?;
+    // One more byte shows that there is more.
+    let mut out = Vec::with_capacity(want.saturating_add(1));
+    let end = INFLATE.with_borrow_mut(|kept| {
+        let decompress = kept.get_or_insert_with(|| Decompress::new(true));
+        decompress.reset(true);
+        loop {
+            let before = (decompress.total_in(), decompress.total_out());
+            let rest = &z[before.0 as usize..];
+            match decompress.decompress_vec(rest, &mut out, FlushDecompress::None) {
+                Ok(Status::StreamEnd) => return Ok(decompress.total_in()),
+                Ok(_) if out.len() > want => return Err(None),
+                Ok(_) if before == (decompress.total_in(), decompress.total_out()) => {
+                    return Err(Some(std::io::ErrorKind::UnexpectedEof.into()));
+                }
+                Ok(_) => {}
+                Err(e) => return Err(Some(std::io::Error::from(e))),
+            }
+        }
+    });
+    let end = match end {
+        Ok(end) => end,
+        Err(None) => return Err(wrong_size),
+        Err(Some(e)) => return Err(InflateError::Broken(e)),
+    };
     if out.len() != want {
         return Err(wrong_size);
     }
-    // Reads the checksum, and finds out whether there is more.
-    let mut more = [0; 1];
-    if decoder.read(&mut more).map_err(InflateError::Broken)? != 0 {
-        return Err(wrong_size);
-    }
-    if decoder.total_in() != z.len() as u64 {
+    if end != z.len() as u64 {
         return Err(InflateError::Trailing);
     }
     Ok(out)

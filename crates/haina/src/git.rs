@@ -111,6 +111,7 @@ impl ImportGit {
             dry_run: self.dry_run,
         };
         let done = app.import_git(&wanted, &|line| say(line)).await?;
+        app.close().await;
         for note in &done.notes {
             say(note);
         }

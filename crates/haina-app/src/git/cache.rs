@@ -32,9 +32,9 @@ pub const PACK_JOB: &str = "git.pack";
 /// Clones without a pack before one is made.
 const DEMAND_MIN: u32 = 2;
 /// Fewer objects are sent as quickly without.
-const OBJECTS_MIN: usize = 256;
+pub(super) const OBJECTS_MIN: usize = 256;
 /// Unless they have this many bytes.
-const BYTES_MIN: u64 = 1 << 20;
+pub(super) const BYTES_MIN: u64 = 1 << 20;
 /// Packs of larger repositories are not made: looking for deltas would take too long.
 pub(super) const OBJECTS_MAX: usize = 500_000;
 /// When what follows a pack is more than one part in this many, a new pack is worth making.
@@ -154,23 +154,35 @@ impl Shape {
         let stops = sorted(&shallow.stops);
         let asked = sorted(wants.tags.iter().chain(&wants.trees).chain(&wants.blobs));
         let may_follow = sorted(tags.iter().flat_map(|chain| &chain.tags));
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&[VERSION]);
         // Asked for by its id, an object is sent whatever the filter says.
         let by_id = if request.filter == Filter::default() { Vec::new() } else { sorted(&wants.asked) };
         // A tag that was asked for needs not to follow.
         let following: Vec<Oid> = may_follow.iter().filter(|tag| asked.binary_search(tag).is_err()).copied().collect();
-        for part in [&tips, &stops, &asked, &following, &by_id] {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            part.iter().for_each(|oid| {
-                hasher.update(&oid.0);
-            });
-        }
-        hasher.update(format!("{:?}", request.filter).as_bytes());
+        let key = key(&[&tips, &stops, &asked, &following, &by_id], &request.filter);
         let whole = stops.is_empty() && request.filter == Filter::default();
         let others = sorted(asked.iter().chain(&may_follow));
-        Some(Self { key: *hasher.finalize().as_bytes(), whole, tips, others })
+        Some(Self { key, whole, tips, others })
     }
+
+    /// Of a clone of these commits with all that they reach, and of these other objects.
+    pub(super) fn plain(tips: &HashSet<Oid>, others: &HashSet<Oid>) -> Self {
+        let (tips, others) = (sorted(tips), sorted(others));
+        let key = key(&[&tips, &[], &others, &[], &[]], &Filter::default());
+        Self { key, whole: true, tips, others }
+    }
+}
+
+fn key(parts: &[&[Oid]; 5], filter: &Filter) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&[VERSION]);
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        for oid in *part {
+            hasher.update(&oid.0);
+        }
+    }
+    hasher.update(format!("{filter:?}").as_bytes());
+    *hasher.finalize().as_bytes()
 }
 
 /// A pack with which another begins.
@@ -253,7 +265,7 @@ impl App {
     ) -> Result<Option<Base>> {
         let mut best: Option<db::Pack> = None;
         for pack in db::list_whole_packs(s, repo, CANDIDATES_MAX).await? {
-            if best.as_ref().is_some_and(|best| best.pack_bytes >= pack.pack_bytes)
+            if best.as_ref().is_some_and(|best| best.objects >= pack.objects)
                 || !pack.others.iter().all(|oid| shape.others.binary_search(oid).is_ok())
             {
                 continue;

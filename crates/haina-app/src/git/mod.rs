@@ -56,6 +56,8 @@ pub struct State {
     taking: Semaphore,
     /// Annotated tags, and what they are of in the end.
     chains: Cache<(i64, Oid), Arc<refs::Chain>>,
+    /// Held while a received pack is kept for clones.
+    keeping: Arc<Semaphore>,
     /// How often clones were made for which no pack was ready.
     demand: Cache<(i64, cache::Class), u32>,
     /// Set when this process is to end: long work in the background gives up.
@@ -73,6 +75,7 @@ impl State {
             receiving: Semaphore::new(RECEIVING_MAX),
             taking: Semaphore::new(TAKING_MAX),
             chains: Cache::new(CHAINS_MAX),
+            keeping: Arc::new(Semaphore::new(1)),
             demand: Cache::new(DEMANDS_MAX),
             closing: AtomicBool::new(false),
             cache_bytes,

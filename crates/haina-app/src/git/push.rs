@@ -21,6 +21,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::Answer;
+use super::cache::Shape;
 use super::feed::{Bands, Feed, feed};
 use super::refs::{STEP, kinds};
 use super::spool::{BodyReader, Pack, Received, receive};
@@ -337,7 +338,11 @@ impl Push<'_> {
         let bytes = self.walk.order.iter().map(|i| self.pack.objects[*i as usize].stored()).sum();
         self.app.check_room(self.repo(), self.walk.order.len(), bytes).await?;
         let written = self.write(feed).await?;
-        self.record(&moves, &bases, &files, written, refused, feed).await
+        self.record(&moves, &bases, &files, written, refused, feed).await?;
+        if refused.iter().all(Option::is_none) {
+            self.keep_pack(&moves);
+        }
+        Ok(())
     }
 
     async fn paths_of(&self, blobs: HashSet<Oid>) -> Result<Vec<(String, Oid)>, Refusal> {
@@ -632,6 +637,37 @@ impl Push<'_> {
                 Ok(Err("another reference is in the way: of `a` and `a/b` only one can exist".to_owned()))
             }
             Err(e) => Err(e.into()),
+        }
+    }
+}
+
+impl Push<'_> {
+    /// A pack that has all that the new tips reach, and nothing else, answers those who clone them: it is kept, if its
+    /// sender found deltas. Nobody waits for that.
+    fn keep_pack(&self, moves: &[Move]) {
+        let (pack, walk) = (&self.pack, &self.walk);
+        let has_all = !pack.is_thin
+            && pack.left_out == 0
+            && walk.outside.is_empty()
+            && walk.order.len() == pack.objects.len()
+            && pack.by_oid.len() == pack.objects.len();
+        let (mut tips, mut others) = (HashSet::new(), HashSet::new());
+        for new in moves.iter().filter_map(|m| m.new) {
+            let mut oid = new;
+            while let Some((_, target)) = pack.tags.get(&oid) {
+                others.insert(oid);
+                oid = *target;
+            }
+            let is_commit = pack.commits.contains_key(&oid);
+            if is_commit {
+                tips.insert(oid)
+            } else {
+                others.insert(oid)
+            };
+        }
+        if has_all && !tips.is_empty() {
+            let shape = Shape::plain(&tips, &others);
+            self.app.keep_received(self.repo(), pack.clone(), shape);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Making packs ahead, in the background: which object is a delta upon which, the pack, and the proof that it is right.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
@@ -12,18 +13,23 @@ use bytes::Bytes;
 use haina_cas::crc::CrcBuilder;
 use haina_cas::objects::{Committed, ObjectKey};
 use haina_db::{git, git_pack as db, repos};
-use haina_git::wire::{DeltaWindow, EntryKind, PackError, PackIndex, PackLimits, PackWriter, Unpack, resolve, scan};
+use haina_git::wire::{
+    DeltaWindow, EntryKind, PACK_TRAILER_BYTES, PackError, PackIndex, PackLimits, PackWriter, Unpack, resolve, scan,
+};
 use haina_git::{EMPTY_TREE, ObjectKind, inflate};
 use haina_types::{Error, Oid, Result};
 use tokio::runtime::Handle;
 
-use super::cache::{OBJECTS_MAX, PackOf, Shape};
+use super::cache::{BYTES_MIN, OBJECTS_MAX, OBJECTS_MIN, PackOf, Shape};
 use super::feed::{Bands, feed};
 use super::fetch::Fetch;
 use super::refs::{STEP, advertisement};
 use super::select::Chosen;
+use super::spool::Pack;
 use crate::App;
 
+/// The class of packs that were pushed.
+const RECEIVED: &str = "received";
 /// The folder of packs among the objects.
 const FOLDER: &str = "git";
 /// Stored bytes of objects that are read at once.
@@ -62,7 +68,7 @@ struct Delta {
 
 /// A pack in a file without a name.
 struct Built {
-    file: File,
+    file: Arc<File>,
     pack_bytes: u64,
     objects: u32,
     deltas: u32,
@@ -105,11 +111,11 @@ impl Source {
         let mut out: HashMap<Oid, Vec<u8>> =
             found.map_err(Error::from)?.into_iter().map(|(oid, o)| (oid, o.z)).collect();
         for oid in oids {
-            if !out.contains_key(&oid) {
+            if let Entry::Vacant(place) = out.entry(oid) {
                 if oid != EMPTY_TREE {
                     return Err(Error::internal(format!("object {oid} of repository {} is missing", self.repo)).into());
                 }
-                out.insert(oid, haina_git::deflate(b""));
+                place.insert(haina_git::deflate(b""));
             }
         }
         Ok(out)
@@ -248,7 +254,7 @@ fn write_pack(
     drop(to);
     let deltas = deltas.iter().flatten().count() as u32;
     let index = index.finish(&hash).map_err(Error::internal)?;
-    Ok(Built { file, pack_bytes: at + out.len() as u64, objects: count, deltas, index })
+    Ok(Built { file: Arc::new(file), pack_bytes: at + out.len() as u64, objects: count, deltas, index })
 }
 
 /// Reads a pack as a client will.
@@ -269,7 +275,7 @@ impl Unpack for Proof<'_> {
         Ok(None)
     }
 
-    fn take(&mut self, _: ObjectKind, oid: Oid, _: &[u8]) -> Result<(), PackError> {
+    fn take(&mut self, _: u64, _: ObjectKind, oid: Oid, _: &[u8]) -> Result<(), PackError> {
         self.found.push(oid);
         Ok(())
     }
@@ -278,8 +284,8 @@ impl Unpack for Proof<'_> {
 /// Whether a pack has its hash at its end, and these objects and no others.
 fn prove(built: &Built, objects: &[Chosen]) -> Result<(), Stop> {
     let wrong = |e: PackError| Error::internal(e);
-    (&built.file).seek(SeekFrom::Start(0)).map_err(failed)?;
-    let entries = scan(&built.file, io::sink(), &LIMITS, |_, _, _| Ok(())).map_err(wrong)?;
+    (&*built.file).seek(SeekFrom::Start(0)).map_err(failed)?;
+    let entries = scan(&*built.file, io::sink(), &LIMITS, |_, _, _| Ok(())).map_err(wrong)?;
     let whole = entries.iter().filter_map(|entry| match entry.kind {
         EntryKind::Whole(_, oid) => Some(oid),
         _ => None,
@@ -307,7 +313,64 @@ fn build(source: &Source, objects: &[Chosen]) -> Result<Built, Stop> {
     Ok(built)
 }
 
+/// The index of a pack as it came. Blocks.
+fn index_of(pack: &Pack) -> Result<Vec<u8>> {
+    let mut places: Vec<(u64, Oid)> = pack.objects.iter().map(|o| (o.at, o.oid)).collect();
+    places.sort_unstable();
+    let end = pack.bytes - PACK_TRAILER_BYTES as u64;
+    let mut index = PackIndex::default();
+    let mut entry = Vec::new();
+    for (i, (at, oid)) in places.iter().enumerate() {
+        let to = places.get(i + 1).map_or(end, |(next, _)| *next);
+        entry.resize((to - at) as usize, 0);
+        pack.file.read_exact_at(&mut entry, *at).map_err(Error::internal)?;
+        index.push(*oid, *at, &entry);
+    }
+    let mut hash = [0; PACK_TRAILER_BYTES];
+    pack.file.read_exact_at(&mut hash, end).map_err(Error::internal)?;
+    index.finish(&Oid(hash)).map_err(Error::internal)
+}
+
 impl App {
+    /// Keeps a pack as it was received, in the background, if that is worth it. It was looked through already.
+    pub(super) fn keep_received(&self, repo: i64, pack: Arc<Pack>, shape: Shape) {
+        let (objects, deltas) = (pack.objects.len(), pack.deltas());
+        let is_worth_it = deltas >= objects / 4
+            && objects <= OBJECTS_MAX
+            && (objects >= OBJECTS_MIN || pack.bytes >= BYTES_MIN)
+            && pack.bytes <= self.git().cache_bytes / 4;
+        // One at a time: what was pushed stays in memory for so long.
+        let Some(permit) = is_worth_it.then(|| self.git().keeping.clone().try_acquire_owned().ok()).flatten() else {
+            return;
+        };
+        let app = self.clone();
+        tokio::spawn(async move {
+            let _permit = permit;
+            let keep = async {
+                let of = pack.clone();
+                let index = tokio::task::spawn_blocking(move || index_of(&of)).await.map_err(Error::internal)??;
+                let built = Built {
+                    file: pack.file.clone(),
+                    pack_bytes: pack.bytes,
+                    objects: u32::try_from(objects).map_err(Error::internal)?,
+                    deltas: u32::try_from(deltas).map_err(Error::internal)?,
+                    index,
+                };
+                drop(pack);
+                app.keep_pack(repo, RECEIVED, &shape, built).await
+            };
+            if let Err(e) = keep.await {
+                tracing::error!(repository = repo, cause = %e.chain(), "a received pack could not be kept for clones");
+            }
+        });
+    }
+
+    /// Waits until what was received is kept.
+    pub(crate) async fn finish_packs(&self) {
+        // It is never closed.
+        let _ = self.git().keeping.acquire().await;
+    }
+
     /// Makes a pack for a usual request, unless there is one.
     pub(crate) async fn make_pack(&self, of: PackOf) -> Result<()> {
         let Some((objects, shape)) = self.plan_pack(of).await? else { return Ok(()) };
@@ -318,7 +381,7 @@ impl App {
             tokio::task::spawn_blocking(move || build(&source, &objects)).await.map_err(Error::internal)?
         };
         match built {
-            Ok(built) => self.keep_pack(of, &shape, built).await,
+            Ok(built) => self.keep_pack(of.repo, of.class.as_str(), &shape, built).await,
             // It was only useful, never necessary: the next clones ask for it again.
             Err(Stop::Closing) => Ok(()),
             Err(Stop::Failed(e)) => Err(e),
@@ -351,11 +414,10 @@ impl App {
     }
 
     /// Keeps a pack as an object, then makes it known. A crash in between leaves an object that nobody knows.
-    async fn keep_pack(&self, of: PackOf, shape: &Shape, built: Built) -> Result<()> {
+    async fn keep_pack(&self, repo: i64, class: &str, shape: &Shape, built: Built) -> Result<()> {
         let mut staged = self.objects().begin().await.map_err(Error::internal)?;
         let mut crc = CrcBuilder::default();
         let Built { file, pack_bytes, objects, deltas, index } = built;
-        let file = Arc::new(file);
         let mut at = 0;
         while at < pack_bytes {
             let len = (pack_bytes - at).min(1 << 20);
@@ -381,8 +443,8 @@ impl App {
         let now = self.now();
         let mut tx = self.db().begin().await?;
         let new = db::NewPack {
-            repo: of.repo,
-            class: of.class.as_str(),
+            repo,
+            class,
             key: &shape.key,
             whole: shape.whole,
             tips: &shape.tips,
@@ -394,14 +456,14 @@ impl App {
             deltas,
             checksums: crc.as_blob(),
         };
-        let exists = repos::find_repo_by_id(&mut tx, of.repo).await?.is_some();
+        let exists = repos::find_repo_by_id(&mut tx, repo).await?.is_some();
         let id = if exists { db::insert_pack(&mut tx, &new, now).await? } else { None };
         let Some(id) = id else {
             drop(tx);
             self.objects().delete(&key).await.map_err(Error::internal)?;
             return Ok(());
         };
-        db::condemn_older_packs(&mut tx, of.repo, of.class.as_str(), id, now).await?;
+        db::condemn_older_packs(&mut tx, repo, class, id, now).await?;
         let mut room = self.git().cache_bytes;
         for (other, bytes) in db::list_packs_by_use(&mut tx).await? {
             match room.checked_sub(bytes) {
@@ -413,14 +475,7 @@ impl App {
             }
         }
         tx.commit().await?;
-        tracing::info!(
-            repository = of.repo,
-            class = of.class.as_str(),
-            objects,
-            deltas,
-            bytes,
-            "a pack was made ahead"
-        );
+        tracing::info!(repository = repo, class, objects, deltas, bytes, "a pack is ready for clones");
         Ok(())
     }
 

@@ -5,12 +5,13 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use haina_db::git;
 use haina_git::wire::{
-    EntryKind, PackEntry, PackError, PackLimits, PktReader, PushError, PushRequest, Unpack, check_tree, read_push,
-    resolve, scan,
+    EntryKind, PACK_TRAILER_BYTES, PackEntry, PackError, PackLimits, PktReader, PushError, PushRequest, Unpack,
+    check_tree, read_push, resolve, scan,
 };
 use haina_git::{Commit, LfsPointer, ObjectKind, Tag, Tree};
 use haina_types::Oid;
@@ -106,6 +107,8 @@ pub(super) struct Packed {
     pub(super) oid: Oid,
     pub(super) kind: ObjectKind,
     pub(super) size: u64,
+    /// Where its entry begins in the pack.
+    pub(super) at: u64,
     place: Place,
 }
 
@@ -155,7 +158,12 @@ pub(super) fn receive_pack(from: impl Read, folder: &Path, limits: PackLimits) -
 
 /// Every object of a pack.
 pub(super) struct Pack {
-    file: File,
+    /// As it came over the line.
+    pub(super) file: Arc<File>,
+    /// How long that is.
+    pub(super) bytes: u64,
+    /// Whether it builds upon objects that it does not have.
+    pub(super) is_thin: bool,
     made: File,
     pub(super) objects: Vec<Packed>,
     pub(super) by_oid: HashMap<Oid, u32>,
@@ -182,6 +190,7 @@ struct Making<'a> {
     file: File,
     made: BufWriter<File>,
     made_at: u64,
+    is_thin: bool,
     looked: Looked,
     found: Vec<Packed>,
 }
@@ -197,18 +206,19 @@ impl Unpack for Making<'_> {
             git::find_object(&mut s, self.repo, oid).await
         };
         let Some(object) = self.runtime.block_on(find).map_err(io::Error::other)? else { return Ok(None) };
+        self.is_thin = true;
         let kind = kind_of(object.kind).map_err(io::Error::other)?;
         let raw = haina_git::inflate(&object.z, object.size).map_err(io::Error::other)?;
         Ok(Some((kind, raw)))
     }
 
-    fn take(&mut self, kind: ObjectKind, oid: Oid, raw: &[u8]) -> Result<(), PackError> {
+    fn take(&mut self, at: u64, kind: ObjectKind, oid: Oid, raw: &[u8]) -> Result<(), PackError> {
         self.looked.look(kind, oid, raw).map_err(PackError::Refused)?;
         let z = haina_git::deflate(raw);
         self.made.write_all(&z).map_err(PackError::Io)?;
         let place = Place::Made { at: self.made_at, len: z.len() as u64 };
         self.made_at += z.len() as u64;
-        self.found.push(Packed { oid, kind, size: raw.len() as u64, place });
+        self.found.push(Packed { oid, kind, size: raw.len() as u64, at, place });
         Ok(())
     }
 }
@@ -223,7 +233,7 @@ impl Scanned {
             match entry.kind {
                 EntryKind::Whole(kind, oid) => {
                     let place = Place::Pack { at: entry.z_at, len: entry.z_len };
-                    objects.push(Packed { oid, kind, size: entry.size, place });
+                    objects.push(Packed { oid, kind, size: entry.size, at: entry.at, place });
                 }
                 EntryKind::Large(oid) => {
                     large.insert(oid, entry.size);
@@ -238,15 +248,20 @@ impl Scanned {
             file: self.file,
             made: BufWriter::with_capacity(256 << 10, made),
             made_at: 0,
+            is_thin: false,
             looked: self.looked,
             found: objects,
         };
         let left_out = resolve(&self.entries, &self.limits, &mut making)?;
-        let Making { found: objects, looked, file, made, .. } = making;
+        let Making { found: objects, looked, file, made, is_thin, .. } = making;
         let made = made.into_inner().map_err(|e| PackError::Io(e.into_error()))?;
         let by_oid = objects.iter().enumerate().map(|(i, o)| (o.oid, i as u32)).collect();
+        // The hash at its end follows the last entry.
+        let bytes = self.entries.last().map_or(0, |e| e.z_at + e.z_len) + PACK_TRAILER_BYTES as u64;
         Ok(Pack {
-            file,
+            file: Arc::new(file),
+            bytes,
+            is_thin,
             made,
             objects,
             by_oid,
@@ -263,7 +278,9 @@ impl Pack {
     /// No objects.
     pub(super) fn empty(folder: &Path) -> io::Result<Self> {
         Ok(Self {
-            file: tempfile::tempfile_in(folder)?,
+            file: Arc::new(tempfile::tempfile_in(folder)?),
+            bytes: 0,
+            is_thin: false,
             made: tempfile::tempfile_in(folder)?,
             objects: Vec::new(),
             by_oid: HashMap::new(),
@@ -281,6 +298,11 @@ impl Pack {
             Place::Pack { at, len } => read_at(&self.file, at, len),
             Place::Made { at, len } => read_at(&self.made, at, len),
         }
+    }
+
+    /// How many objects came as deltas.
+    pub(super) fn deltas(&self) -> usize {
+        self.objects.iter().filter(|o| matches!(o.place, Place::Made { .. })).count()
     }
 
     /// An object's bytes. Blocks.

@@ -37,7 +37,7 @@ impl Unpack for Made<'_> {
         Ok(None)
     }
 
-    fn take(&mut self, _: ObjectKind, oid: Oid, _: &[u8]) -> Result<(), PackError> {
+    fn take(&mut self, _: u64, _: ObjectKind, oid: Oid, _: &[u8]) -> Result<(), PackError> {
         self.oids.push(oid);
         Ok(())
     }
@@ -284,7 +284,7 @@ both! {
         std::fs::create_dir_all(&folder).unwrap();
         let file = folder.join("abcd.pack");
         std::fs::write(&file, b"PACK").unwrap();
-        let long_ago = SystemTime::now() - Duration::from_secs(10 * 86_400);
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         std::fs::File::options().write(true).open(&file).unwrap().set_modified(long_ago).unwrap();
         let report = hub.app.fsck(false, &|_| {}).await.unwrap();
         assert_eq!(report.findings, ["object git/ab/abcd.pack: nothing refers to its 4 bytes"]);

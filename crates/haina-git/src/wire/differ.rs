@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn what_is_too_long_is_not_made() {
         let base = vec![1u8; 1000];
-        let other: Vec<u8> = (0..1000u32).map(|i| (i * i >> 3) as u8).collect();
+        let other: Vec<u8> = (0..1000u32).map(|i| ((i * i) >> 3) as u8).collect();
         assert_eq!(DeltaIndex::new(&base).delta(&base, &other, 400), None);
         let delta = made(&base, &other);
         assert_eq!(DeltaIndex::new(&base).delta(&base, &other, delta.len()), Some(delta.clone()));

@@ -45,7 +45,7 @@ pub fn loose_as_entry<R: Read + Send + 'static>(from: R) -> io::Result<Box<dyn R
     let mut inflated = ZlibDecoder::new(from);
     let (kind, size) = read_header(&mut inflated)?;
     let mut head = Vec::new();
-    entry_head(kind, size, &mut head);
+    entry_head(kind.number(), size, &mut head);
     if size <= WHOLE_BYTES_MAX {
         let mut raw = Vec::new();
         inflated.take(WHOLE_BYTES_MAX + 1).read_to_end(&mut raw)?;

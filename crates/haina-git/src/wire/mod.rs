@@ -24,7 +24,6 @@ pub use delta::{DeltaError, apply_delta, delta_sizes};
 pub use differ::DeltaIndex;
 pub use filter::{Filter, FilterError};
 pub use loose::loose_as_entry;
-pub use pack::{PackHasher, PackIndex, PackWriter};
 pub use pack::{INDEX_OIDS_AT, PACK_HEADER_BYTES, PACK_TRAILER_BYTES, PackHasher, PackIndex, PackWriter};
 pub use pkt::{
     BAND_BYTES_MAX, Band, Pkt, PktError, PktReader, band_to, bands_to, delim_to, error_to, flush_to, line_to, raw_to,

@@ -32,9 +32,9 @@ impl PackHasher {
     }
 }
 
-/// What stands before the zlib stream of a whole object: its kind and inflated size.
-pub(super) fn entry_head(kind: ObjectKind, size: u64, out: &mut Vec<u8>) {
-    let mut byte = kind.number() << 4 | (size & 15) as u8;
+/// What an entry begins with: the number of its kind, and the size of what its zlib stream gives.
+pub(super) fn entry_head(number: u8, size: u64, out: &mut Vec<u8>) {
+    let mut byte = number << 4 | (size & 15) as u8;
     let mut rest = size >> 4;
     while rest > 0 {
         out.push(byte | 0x80);
@@ -44,7 +44,6 @@ pub(super) fn entry_head(kind: ObjectKind, size: u64, out: &mut Vec<u8>) {
     out.push(byte);
 }
 
-/// Makes a pack of whole objects, whose stored streams are copied as they are.
 /// The kind of an entry that is a delta upon one before it.
 const OFFSET_DELTA: u8 = 6;
 /// Where a pack's first entry begins.
@@ -117,17 +116,7 @@ impl PackWriter {
         assert!(self.left > 0, "because objects are counted before the pack is begun");
         self.left -= 1;
         let at = out.len();
-        entry_head(kind, size, out);
-        out.extend_from_slice(z);
-        self.hasher.update(&out[at..]);
-        let mut byte = number << 4 | (size & 15) as u8;
-        let mut rest = size >> 4;
-        while rest > 0 {
-            out.push(byte | 0x80);
-            byte = (rest & 0x7f) as u8;
-            rest >>= 7;
-        }
-        out.push(byte);
+        entry_head(number, size, out);
         at
     }
 

@@ -363,8 +363,8 @@ pub trait Unpack {
     fn read(&mut self, at: u64, len: u64) -> io::Result<Vec<u8>>;
     /// An object that the pack builds upon without having it.
     fn base(&mut self, oid: &Oid) -> io::Result<Option<(ObjectKind, Vec<u8>)>>;
-    /// Takes an object that was a delta, or says why not.
-    fn take(&mut self, kind: ObjectKind, oid: Oid, raw: &[u8]) -> Result<(), PackError>;
+    /// Takes an object that was a delta, whose entry begins there, or says why not.
+    fn take(&mut self, at: u64, kind: ObjectKind, oid: Oid, raw: &[u8]) -> Result<(), PackError>;
 }
 
 /// An object, and the deltas upon it that are still to be made.
@@ -499,7 +499,7 @@ fn descend(
             memory -= std::mem::take(&mut frame.raw).len() as u64;
         }
         let oid = object_id(kind, &raw)?;
-        with.take(kind, oid, &raw)?;
+        with.take(entry.at, kind, oid, &raw)?;
         count += 1;
         let upon = deltas.upon(Some(entry.at), &oid);
         if !upon.is_empty() {
@@ -534,7 +534,7 @@ mod tests {
         fn base(&mut self, oid: &Oid) -> io::Result<Option<(ObjectKind, Vec<u8>)>> {
             Ok(self.outside.get(oid).cloned())
         }
-        fn take(&mut self, kind: ObjectKind, oid: Oid, raw: &[u8]) -> Result<(), PackError> {
+        fn take(&mut self, _: u64, kind: ObjectKind, oid: Oid, raw: &[u8]) -> Result<(), PackError> {
             self.made.push((kind, oid, raw.to_vec()));
             Ok(())
         }
