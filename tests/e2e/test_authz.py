@@ -25,10 +25,11 @@ CALLERS = ["nobody", "bad", "revoked", "expired", "disabled", "outsider", "guest
            "scoped", "scoped-read", "scoped-elsewhere", "admin"]
 WRONG = {"bad", "revoked", "expired", "disabled"}
 # The strongest thing each may do to acme/public and acme/private that the owner made.
-KNOWN = {"reader": "talk", "contributor": "talk", "writer": "write", "owner": "admin", "owner-reads": "content", "scoped": "write",
+KNOWN = {"reader": "push", "contributor": "push", "writer": "write", "owner": "admin", "owner-reads": "content", "scoped": "write",
          "scoped-read": "content", "admin": "admin"}
 # Who may read and has a token that writes takes part: in discussions, and with pull requests.
-LEVELS = ["read", "list", "content", "talk", "write", "admin"]
+LEVELS = ["read", "list", "content", "push", "write", "admin"]
+OTHERS = {"outsider", "guest", "waiting", "refused"}
 REPOS = ["acme/public", "acme/private", "acme/gated", "acme/down"]
 GIT_FETCH = {"Content-Type": "application/x-git-upload-pack-request", "Git-Protocol": "version=2"}
 GIT_PUSH = {"Content-Type": "application/x-git-receive-pack-request"}
@@ -38,10 +39,16 @@ def expected(caller: str, need: str, sort: str):
     """The answer that the rule gives: OK or (status, X-Error-Code). `sort` is public, private, gated or down."""
     if caller in WRONG:
         return 401, None
+    if need in ("talk", "own"):
+        # Whoever takes part must be let in to the content first; what is another's, only writers change.
+        first = expected(caller, "content", sort)
+        if first is not OK:
+            return first
+        need = {"talk": "push", "own": "write"}[need]
     have = KNOWN.get(caller)
     if have is None and sort == "private":
         return (401 if caller == "nobody" else 404), "RepoNotFound"
-    have = have or ("list" if sort == "gated" and caller != "guest" else "talk" if caller in ("outsider", "guest") else "content")
+    have = have or ("list" if sort == "gated" and caller != "guest" else "push" if caller in OTHERS else "content")
     if sort == "down":
         if need == "read" or (need == "admin" and have == "admin"):
             return OK
@@ -160,26 +167,26 @@ def operations(hub, place, repo):
         ("talk", "POST", d, lambda: {"json": {"title": "Mine", "description": "x", "pullRequest": True}}),
         ("talk", "POST", f"{d}/{num}/comment", lambda: {"json": {"comment": "x"}}),
         # What is somebody else's, only who may write changes.
-        ("write", "POST", f"{d}/{num}/title", lambda: {"json": {"title": f"Other {made}"}}),
-        ("write", "POST", f"{d}/{num}/status", lambda: {"json": {"status": "closed"}}),
-        ("write", "POST", f"{d}/{num}/comment/{event}/edit", lambda: {"json": {"content": "y"}}),
-        ("write", "POST", f"{d}/{num}/comment/{event}/hide", dict),
+        ("own", "POST", f"{d}/{num}/title", lambda: {"json": {"title": f"Other {made}"}}),
+        ("own", "POST", f"{d}/{num}/status", lambda: {"json": {"status": "closed"}}),
+        ("own", "POST", f"{d}/{num}/comment/{event}/edit", lambda: {"json": {"content": "y"}}),
+        ("own", "POST", f"{d}/{num}/comment/{event}/hide", dict),
         ("write", "POST", f"{d}/{pull}/merge", dict),
         ("talk", "POST", "/api/models/{}/commit/main?create_pr=1", commit),
         ("talk", "POST", "/api/models/{}/preupload/main?create_pr=1", lambda: files),
         ("talk", "GET", "/api/models/{}/xet-write-token/None?create_pr=1", dict),
-        ("write", "POST", f"/api/models/{{}}/commit/refs%2Fpr%2F{other}", commit),
-        ("write", "POST", f"/api/models/{{}}/preupload/refs%2Fpr%2F{other}", lambda: files),
-        ("write", "GET", f"/api/models/{{}}/xet-write-token/refs%2Fpr%2F{other}", dict),
+        ("own", "POST", f"/api/models/{{}}/commit/refs%2Fpr%2F{other}", commit),
+        ("own", "POST", f"/api/models/{{}}/preupload/refs%2Fpr%2F{other}", lambda: files),
+        ("own", "GET", f"/api/models/{{}}/xet-write-token/refs%2Fpr%2F{other}", dict),
     ]
 
     lfs_doors = [
         ("content", "POST", "/{}.git/info/lfs/objects/batch", lambda: batch("download")),
-        ("talk", "POST", "/{}.git/info/lfs/objects/batch", lambda: batch("upload")),
+        ("push", "POST", "/{}.git/info/lfs/objects/batch", lambda: batch("upload")),
         ("write", "POST", "/{}.git/info/lfs/objects/batch", lambda: batch("upload", ref={"name": "refs/heads/main"})),
-        ("write", "POST", "/{}.git/info/lfs/objects/batch", lambda: batch("upload", ref={"name": f"refs/pr/{other}"})),
+        ("own", "POST", "/{}.git/info/lfs/objects/batch", lambda: batch("upload", ref={"name": f"refs/pr/{other}"})),
         ("content", "GET", "/{}.git/info/lfs/locks", dict),
-        ("talk", "POST", "/{}.git/info/lfs/locks/verify", lambda: {"json": {}}),
+        ("push", "POST", "/{}.git/info/lfs/locks/verify", lambda: {"json": {}}),
     ]
     return talk + (lfs_doors if hub.offers_lfs() else []) + [
         ("read", "GET", "/api/models/{}", dict),
@@ -209,8 +216,8 @@ def operations(hub, place, repo):
         ("write", "POST", "/api/models/{}/commit/main", commit),
         ("content", "GET", "/{}.git/info/refs?service=git-upload-pack", dict),
         ("content", "POST", "/{}.git/git-upload-pack", lambda: {"body": b"0014command=ls-refs\n0000", "headers": GIT_FETCH}),
-        ("talk", "GET", "/{}.git/info/refs?service=git-receive-pack", dict),
-        ("talk", "POST", "/{}.git/git-receive-pack", lambda: {"body": b"0000", "headers": GIT_PUSH}),
+        ("push", "GET", "/{}.git/info/refs?service=git-receive-pack", dict),
+        ("push", "POST", "/{}.git/git-receive-pack", lambda: {"body": b"0000", "headers": GIT_PUSH}),
         ("write", "POST", f"/api/models/{{}}/branch/{made}", lambda: {"json": {"startingPoint": "main"}}),
         ("write", "POST", "/api/models/{}/tag/main", lambda: {"json": {"tag": made}}),
         ("write", "POST", "/api/models/{}/super-squash/main", lambda: {"json": {"message": "one"}}),
