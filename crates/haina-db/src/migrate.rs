@@ -89,7 +89,8 @@ pub(crate) fn sqlite(conn: &mut Connection) -> Result<()> {
         .prepare("select version, checksum from schema_migration order by version")
         .and_then(|mut s| s.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect())
         .map_err(wrong)?;
-    for m in pending(&applied, |m| m.sqlite)? {
+    let new = pending(&applied, |m| m.sqlite)?;
+    for m in new {
         tx.execute_batch(m.sqlite).map_err(|e| Error::from_sqlite(e, m.name))?;
         tx.execute(
             "insert into schema_migration (version, name, checksum, applied_at) values (?1, ?2, ?3, ?4)",
@@ -98,7 +99,13 @@ pub(crate) fn sqlite(conn: &mut Connection) -> Result<()> {
         .map_err(wrong)?;
         tracing::info!(version = m.version, name = m.name, "migrated the database");
     }
-    tx.commit().map_err(wrong)
+    tx.commit().map_err(wrong)?;
+    if !new.is_empty() {
+        // Into the file at once: it is as large then as it has to be, and a disk that fills up later does not keep the
+        // schema in the log, from where it could not be moved without more room.
+        conn.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())).map_err(wrong)?;
+    }
+    Ok(())
 }
 
 pub(crate) async fn postgres(client: &mut tokio_postgres::Client) -> Result<()> {
