@@ -542,7 +542,9 @@ def test_locks(hub):
     refused(hub.get(f"{door}?cursor=x"), 400)
     refused(hub.post(door, None, json={"path": "d"}), 401)
     refused(hub.post(door, "alice", json={"path": "d"}), 403)
-    refused(hub.post(f"{door}/verify", "alice", json={}), 403)
+    refused(hub.post(f"{door}/verify", None, json={}), 401)
+    # Who may only read may propose, and git-lfs asks before it pushes that.
+    assert hub.post(f"{door}/verify", "alice", json={}).expect(200).json() == {"ours": [], "theirs": [mine, his]}
     refused(hub.post(f"{door}/{mine['id']}/unlock", "frank", json={}), 403, "bob")
     refused(hub.post(f"{door}/{mine['id']}/unlock", "frank", json={"force": True}), 403)
     refused(hub.post(f"{door}/999999/unlock", "bob", json={}), 404)

@@ -348,13 +348,14 @@ def test_rights(hub, repo, git, tmp_path):
     write(theirs, "b", "b")
     commit(bob, theirs, "not mine")
     out = bob.run("push", "origin", "main", cwd=theirs, check=False)
-    assert "You don't have the rights required to write to this repository" in out, out
+    assert "You may not write to this repository: open a pull request" in out, out
+    assert bob.run("rev-parse", "HEAD", cwd=theirs).strip() not in git.run("ls-remote", git.of(repo))
     hub.admin("org", "member", "acme", "carol", "--role", "read")
     hub.create("acme/shared", "bob", visibility="private").expect(200)
     shared = carol.clone(carol.of("acme/shared"), "shared")
     write(shared, "c", "c")
     commit(carol, shared, "a change")
-    assert "You don't have the rights" in carol.run("push", "origin", "main", cwd=shared, check=False)
+    assert "You may not write to this repository" in carol.run("push", "origin", "main", cwd=shared, check=False)
     hub.admin("org", "member", "acme", "carol", "--role", "write")
     carol.run("push", "-q", "origin", "main", cwd=shared)
 
