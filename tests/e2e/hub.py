@@ -21,6 +21,13 @@ def cache() -> Path:
     return Path(os.environ.get("HAINA_CACHE") or os.path.join(home, "haina"))
 
 
+def javascript() -> Path:
+    """The folder of the JavaScript packages that `./test setup` installs."""
+    folder = cache() / "js"
+    assert (folder / "stamp").is_file(), f"{folder} has no packages: run ./test setup, which needs Node.js 18 or newer with npm"
+    return folder
+
+
 def binary() -> str:
     path = os.environ.get("HAINA_BIN")
     if path is None:

@@ -193,7 +193,6 @@ def test_bad_bodies_name_the_field(hub, api, title):
         hub.get(f"/api/collections/{path}", "alice").expect(404)
 
 
-@pytest.mark.skipif(not (hubs.cache() / "js" / "stamp").exists(), reason="no Node.js here")
 def test_collections_of_javascript(hub, title):
     script = """
     import * as hub from "@huggingface/hub";
@@ -214,7 +213,7 @@ def test_collections_of_javascript(hub, title):
     await hub.deleteCollection({ hubUrl, accessToken, slug: made.slug });
     console.log(JSON.stringify({ made, info, listed }));
     """
-    folder = hubs.cache() / "js"
+    folder = hubs.javascript()
     run = ["node", "--input-type=module", "-e", script, "--", hub.url, hub.tokens["alice"], title]
     done = subprocess.run(run, cwd=folder, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -142,10 +142,7 @@ def test_a_data_set(hub, client, api, tmp_path):
 
 @pytest.fixture(scope="module")
 def js():
-    folder = hubs.cache() / "js"
-    if not (folder / "hub.mjs").is_file() or not shutil.which("node"):
-        pytest.skip("Node.js is not here")
-    return folder / "hub.mjs"
+    return hubs.javascript() / "hub.mjs"
 
 
 @pytest.mark.parametrize("way", ["xet", "lfs"])

@@ -275,10 +275,7 @@ console.log(done.pullRequestUrl);
 
 @pytest.mark.parametrize("way", ["xet", "lfs"])
 def test_javascript(hub, client, repo, tmp_path, way):
-    modules = hubs.cache() / "js" / "node_modules"
-    if not modules.is_dir() or not shutil.which("node"):
-        pytest.skip("Node.js is not here")
-    (tmp_path / "node_modules").symlink_to(modules)
+    (tmp_path / "node_modules").symlink_to(hubs.javascript() / "node_modules")
     (tmp_path / "propose.mjs").write_text(PROPOSE)
     (tmp_path / "w.bin").write_bytes(blob(2_000_000, 12))
     client.token = hub.tokens["bob"]

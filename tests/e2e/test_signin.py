@@ -35,9 +35,7 @@ def wait_for(url):
 @pytest.fixture(scope="module")
 def idp(hub, tmp_path_factory):
     """oidc-provider, which the hub knows as `institute`; its groups are organizations here."""
-    folder = hubs.cache() / "js"
-    if not (folder / "stamp").exists():
-        pytest.skip("no Node.js")
+    folder = hubs.javascript()
     port = hubs.free_port()
     url = f"http://127.0.0.1:{port}"
     log = open(tmp_path_factory.mktemp("idp") / "log", "wb")

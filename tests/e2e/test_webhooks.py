@@ -217,7 +217,6 @@ def test_the_life_of_a_repository(hub, receiver, name):
 
 
 def test_the_clients_own_parser_reads_it(hub, receiver, name):
-    pytest.importorskip("pydantic")
     from huggingface_hub import WebhookPayload
 
     watch(hub, receiver.url, name)
