@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use haina_types::{Code, Error, Result, Timestamp};
 
-/// Most guessers that are remembered. Beyond this the oldest pauses are forgotten, which only somebody with as many
-/// accounts could make use of.
+/// Most guessers that are remembered. Beyond this those go that were wrong once only: whoever floods the table with
+/// names gives each of them one try.
 const KEPT_MAX: usize = 10_000;
 /// How long a wrong try counts, in seconds.
 const WINDOW_SECONDS: i64 = 15 * 60;
@@ -35,7 +35,7 @@ impl Attempts {
     pub fn miss(&self, what: &'static str, who: &str, now: Timestamp) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() >= KEPT_MAX {
-            seen.retain(|_, (_, until)| *until > now);
+            seen.retain(|_, (count, until)| *until > now && *count > 1);
             if seen.len() >= KEPT_MAX {
                 seen.clear();
             }

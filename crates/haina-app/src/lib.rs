@@ -3,6 +3,7 @@
 //! Everything starts at [`App`]. Doors turn a request into a [`Caller`], ask [`gate`] for an access value, and hand
 //! that to one use case. Only the gate can make access values, so nothing reads or writes a repository without one.
 
+mod attempts;
 pub mod buckets;
 pub mod collections;
 pub mod content;
@@ -94,6 +95,7 @@ struct Inner {
     discussions: discussions::State,
     repos: repos::State,
     downloads: downloads::Counts,
+    attempts: attempts::Attempts,
     buckets: buckets::State,
     webhooks: webhooks::State,
 }
@@ -139,6 +141,7 @@ impl App {
                 discussions: discussions::State::new(),
                 repos: repos::State::new(),
                 downloads: downloads::Counts::default(),
+                attempts: attempts::Attempts::default(),
                 buckets: buckets::State::new(),
                 webhooks: webhooks::State::new(options.webhooks_allow),
             }),
@@ -185,6 +188,10 @@ impl App {
 
     pub(crate) fn repos(&self) -> &repos::State {
         &self.inner.repos
+    }
+
+    pub(crate) fn attempts(&self) -> &attempts::Attempts {
+        &self.inner.attempts
     }
 
     pub(crate) fn downloads(&self) -> &downloads::Counts {

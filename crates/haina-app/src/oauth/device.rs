@@ -141,7 +141,7 @@ impl App {
         let user = caller.require_person()?;
         let now = self.now();
         let who = user.id.to_string();
-        self.oauth().attempts().check("device code", &who, TRIES_MAX, now)?;
+        self.attempts().check("device code", &who, TRIES_MAX, now)?;
         let found = match letters(typed) {
             None => None,
             Some(code) => {
@@ -151,7 +151,7 @@ impl App {
             }
         };
         found.ok_or_else(|| {
-            self.oauth().attempts().miss("device code", &who, now);
+            self.attempts().miss("device code", &who, now);
             wrong_code()
         })
     }

@@ -125,7 +125,7 @@ impl App {
     fn authenticate(&self, client: &db::Client, request: &TokenRequest) -> Answer<()> {
         let Some(kept) = &client.secret_hash else { return Ok(()) };
         let now = self.now();
-        let attempts = self.oauth().attempts();
+        let attempts = self.attempts();
         attempts.check("client secret", &client.client_id, TRIES_MAX, now)?;
         let sent = secret_hash(request.client_secret.as_deref().unwrap_or(""));
         if verify_slices_are_equal(&sent, kept).is_err() {

@@ -5,7 +5,6 @@
 //! tokens are tokens like all others for the gate; they stand on a grant, which ends all that was issued on it.
 
 mod apps;
-mod attempts;
 mod authorize;
 mod device;
 mod exchange;
@@ -18,7 +17,6 @@ mod userinfo;
 use haina_types::{Code, Error, Result, Rng};
 
 pub use apps::{App as Application, NewApp, RegisteredApp};
-pub(crate) use attempts::Attempts;
 pub use authorize::{Authorize, AuthorizeRequest, Consent};
 pub use device::{Decision, DeviceRequest, DeviceStart};
 pub use exchange::{TokenAnswer, TokenRequest};
@@ -79,7 +77,6 @@ pub struct State {
     /// Short codes are kept under this key, for they could be guessed from a plain hash.
     key: [u8; 32],
     keys: keys::Keys,
-    attempts: Attempts,
 }
 
 impl State {
@@ -89,11 +86,7 @@ impl State {
         let key = haina_db::meta::get_or_insert(&mut tx, "oauth.key", &rng.array::<32>()).await?;
         tx.commit().await?;
         let key = key.try_into().map_err(|_| Error::internal("the meta row oauth.key is not a key"))?;
-        Ok(Self { key, keys: keys::Keys::default(), attempts: Attempts::default() })
-    }
-
-    pub(crate) fn attempts(&self) -> &Attempts {
-        &self.attempts
+        Ok(Self { key, keys: keys::Keys::default() })
     }
 
     /// A secret that follows from another one and the hub's key.

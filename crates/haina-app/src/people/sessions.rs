@@ -8,6 +8,10 @@ use crate::{App, Caller};
 
 /// How long a session lives, in days.
 const DAYS: i64 = 30;
+/// Wrong passwords for one name, of an account or not, until it takes a pause.
+const TRIES_MAX: u32 = 20;
+/// No name and no e-mail address is longer, in bytes.
+const NAME_BYTES_MAX: usize = 320;
 
 /// A session just made; the secret is not kept.
 #[derive(Debug, Clone)]
@@ -21,9 +25,15 @@ pub struct NewSession {
 impl App {
     /// Signs a person in with a user name or e-mail address and a password.
     pub async fn sign_in(&self, name_or_email: &str, password: &str) -> Result<NewSession> {
+        let (fold, now) = (name_or_email.trim().to_lowercase(), self.now());
+        let wrong = || Error::new(Code::BadCredentials, "The name or the password is wrong.");
+        if fold.len() > NAME_BYTES_MAX {
+            return Err(wrong());
+        }
+        // Also for names that nobody has: whether one does must not show.
+        self.attempts().check("password", &fold, TRIES_MAX, now)?;
         let user = {
             let mut s = self.db().read().await?;
-            let fold = name_or_email.trim().to_lowercase();
             if fold.contains('@') {
                 people::find_user_by_email(&mut s, &fold).await?
             } else {
@@ -32,9 +42,10 @@ impl App {
         };
         let stored = user.as_ref().and_then(|u| u.password_hash.clone());
         let fits = password::verify(password.to_owned(), stored).await?;
-        let user = user
-            .filter(|u| fits && u.disabled_at.is_none())
-            .ok_or_else(|| Error::new(Code::BadCredentials, "The name or the password is wrong."))?;
+        let Some(user) = user.filter(|u| fits && u.disabled_at.is_none()) else {
+            self.attempts().miss("password", &fold, now);
+            return Err(wrong());
+        };
         let mut tx = self.db().begin().await?;
         let session = self.new_session(&mut tx, user.id).await?;
         tx.commit().await?;

@@ -116,7 +116,7 @@ impl App {
             return Err(wrong());
         }
         let (who, now) = (format!("{provider_name}/{}", name.to_lowercase()), self.now());
-        let attempts = self.oauth().attempts();
+        let attempts = self.attempts();
         attempts.check("directory", &who, TRIES_MAX, now)?;
         let _turn = self.signin().asking.acquire().await.map_err(Error::internal)?;
         let entry = match find(ldap, name).await? {

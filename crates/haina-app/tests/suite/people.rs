@@ -61,6 +61,17 @@ both! {
         assert!(hub.app.caller_by_session(&session.secret).await.unwrap().is_anonymous());
         assert!(hub.app.sign_in("alice", "correct horse").await.is_err());
         let session = hub.app.sign_in("alice", &password).await.unwrap();
+        for who in ["alice", "nobody"] {
+            for _ in 0..20 {
+                if hub.app.sign_in(who, "a guess").await.unwrap_err().code == Code::RateLimited {
+                    break;
+                }
+            }
+            assert_eq!(hub.app.sign_in(who, &password).await.unwrap_err().code, Code::RateLimited, "{who}");
+        }
+        hub.app.sign_in("alice@example.org", &password).await.unwrap();
+        hub.skip(15 * 60);
+        hub.app.sign_in("alice", &password).await.unwrap();
         hub.app.sign_out(&session.secret).await.unwrap();
         assert!(hub.app.caller_by_session(&session.secret).await.unwrap().is_anonymous());
     }
