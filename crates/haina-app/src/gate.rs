@@ -591,7 +591,8 @@ impl App {
             // What they may not do at all is said as it is of writing.
             Err(e) if e.code == Code::Forbidden => match self.talk(caller, kind, path).await {
                 Ok(access) => Ok(PushAccess::Talk(access)),
-                Err(_) => Err(e),
+                Err(no) if matches!(no.code, Code::Forbidden | Code::GatedRepo | Code::Disabled) => Err(e),
+                Err(other) => Err(other),
             },
             Err(e) => Err(e),
         }

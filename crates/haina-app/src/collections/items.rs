@@ -64,7 +64,13 @@ impl App {
             }
             "collection" => {
                 let access = self.read_collection(caller, id_of_slug(id).map_err(|_| missing())?).await;
-                let target = access.map_err(|_| missing())?.collection().id;
+                let target = access
+                    .map_err(|e| match e.code {
+                        Code::NotFound => missing(),
+                        _ => e,
+                    })?
+                    .collection()
+                    .id;
                 Ok(Found { item: format!("collection:{target}"), repo_id: None, target_id: Some(target) })
             }
             kind => {

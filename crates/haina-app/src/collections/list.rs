@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use haina_db::collections::{self, Collection, Filter};
 use haina_db::repos::{self, RepoFilter, Viewer};
 use haina_db::{people, social};
-use haina_types::{Error, RepoKind, Result};
+use haina_types::{Code, Error, RepoKind, Result};
 
 use super::ITEMS_MAX;
 use crate::gate::CollectionRead;
@@ -124,7 +124,8 @@ impl App {
             match self.find_item(caller, kind, id).await {
                 Ok(found) => filter.items.push(found.item),
                 // Nothing that may be known contains what may not be known.
-                Err(_) => return Ok(nothing),
+                Err(e) if matches!(e.code, Code::NotFound | Code::Invalid | Code::Disabled) => return Ok(nothing),
+                Err(e) => return Err(e),
             }
         }
         let (found, next) = {
