@@ -24,7 +24,7 @@ def cache() -> Path:
 def javascript() -> Path:
     """The folder of the JavaScript packages that `./test setup` installs."""
     folder = cache() / "js"
-    assert (folder / "stamp").is_file(), f"{folder} has no packages: run ./test setup, which needs Node.js 18 or newer with npm"
+    assert (folder / "stamp").is_file(), f"{folder} has no packages: run ./test setup, which needs Node.js 20 or newer"
     return folder
 
 
