@@ -272,19 +272,8 @@ def git(bench, report):
                     _one(bench, report, server, name, source)
 
 
-def _without_deltas(bench, source):
-    copy = source.with_name(f"{source.stem}-whole.git")
-    if not copy.exists():
-        unfinished = copy.with_suffix(".unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.copytree(source, unfinished)
-        command(["git", "repack", "-adfq", "--window=0"], cwd=unfinished, timeout_s=600, env=hermetic(bench.work))
-        unfinished.rename(copy)
-    return copy
-
-
-def _push(bench, server, repo, source, *options):
-    words = ["git", *options, "push", "-q", "-f", address(server, repo, write=True), "main"]
+def _push(bench, server, repo, source):
+    words = ["git", "push", "-q", "-f", address(server, repo, write=True), "main"]
     with Memory(server) as memory:
         wall, cpu = _timed(server, lambda: command(words, cwd=source, timeout_s=bench.timeout_s,
                                                    env=hermetic(bench.work)))
@@ -292,8 +281,15 @@ def _push(bench, server, repo, source, *options):
     return wall, cpu, memory.most
 
 
+def _restart(server, *more):
+    server.stop()
+    server.more = more
+    server.start("/api/models?limit=1")
+    server.settle()
+
+
 def _one(bench, report, server, name, source):
-    """Push as git makes it and clone; then push without deltas, so that nothing is ready, and clone again and again."""
+    """Push and clone; then push where no packs are kept, so that nothing is ready, and clone again and again."""
     server.open_repo("m")
     server.settle()
     wall, cpu, memory = _push(bench, server, "m", source)
@@ -308,11 +304,17 @@ def _one(bench, report, server, name, source):
         server.keep_house("n")
         _clone(bench, server, "n")
     else:
-        _push(bench, server, "n", _without_deltas(bench, source), "-c", "pack.window=0")
+        _restart(server, "--git-cache-mib", "0")
+        _push(bench, server, "n", source)
     with Memory(server) as memory:
         figures = _clone(bench, server, "n")
     _rows(report, server, f"clone of {name}, nothing ready", figures)
     report.add(f"clone of {name}, nothing ready: memory above idle, MiB", server.name, memory.most)
+    _rows(report, server, f"shallow clone of {name}, nothing ready", _clone(bench, server, "n", "--depth", "1"))
+    if isinstance(server, Haina):
+        _restart(server)
+        _clone(bench, server, "n")
+        server.settle()
     before = server.cpu_s()
     second = _clone(bench, server, "n")
     server.settle()
@@ -323,8 +325,8 @@ def _one(bench, report, server, name, source):
     with Memory(server) as memory:
         _clone(bench, server, "n")
     report.add(f"clone of {name}: memory above idle, MiB", server.name, memory.most)
-    _rows(report, server, f"shallow clone of {name}, nothing ready", _clone(bench, server, "n", "--depth", "1"))
-    _clone(bench, server, "n", "--depth", "1")
+    for _ in range(2):
+        _clone(bench, server, "n", "--depth", "1")
     server.settle()
     for _ in range(3):
         _rows(report, server, f"shallow clone of {name}", _clone(bench, server, "n", "--depth", "1"))

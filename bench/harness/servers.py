@@ -155,6 +155,8 @@ class Peer(Server):
 class Haina(Server):
     name = "haina"
     binary = None
+    # More settings of the command.
+    more = ()
 
     def __init__(self, work, label):
         super().__init__(work, label)
@@ -167,7 +169,8 @@ class Haina(Server):
         self.token = tokens[-1]
 
     def words(self):
-        return [self.binary, "serve", "--data", self.folder, "--listen", f"127.0.0.1:{self.port}", "--url", self.url]
+        return [self.binary, "serve", "--data", self.folder, "--listen", f"127.0.0.1:{self.port}", "--url", self.url,
+                *self.more]
 
     def api(self, method, path, body=None, kind="application/json", expect=(200, 201)):
         headers = {"Authorization": f"Bearer {self.token}"}

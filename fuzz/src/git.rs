@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::{self, Cursor, Read};
 
 use haina_git::wire::{
-    EntryKind, PackEntry, PackError, PackHasher, PackLimits, Pkt, PktReader, PushReport, Unpack, apply_delta,
+    EntryKind, Made, PackEntry, PackError, PackHasher, PackLimits, Pkt, PktReader, PushReport, Unpack, apply_delta,
     check_gitmodules, check_tree, delta_sizes, is_gitmodules, loose_as_entry, parse_v0, parse_v2, read_bundle_head,
     read_push, report, resolve, scan,
 };
@@ -89,8 +89,8 @@ impl Unpack for Here<'_> {
         let known = object_id(ObjectKind::Blob, BASE).map_err(io::Error::other)?;
         Ok((*oid == known).then(|| (ObjectKind::Blob, BASE.to_vec())))
     }
-    fn take(&mut self, _at: u64, kind: ObjectKind, oid: Oid, raw: &[u8]) -> Result<(), PackError> {
-        assert_eq!(object_id(kind, raw)?, oid);
+    fn take(&mut self, made: &Made<'_>) -> Result<(), PackError> {
+        assert_eq!(object_id(made.kind, made.raw)?, made.oid);
         self.made += 1;
         assert!(self.made <= self.entries, "more was made than there are entries");
         Ok(())

@@ -15,6 +15,7 @@ from proxy import CountingProxy
 from test_git import assert_whole, commit, commit_of, objects, oid_of, pack_of, packets_of_push, person, refs, tree_of, whole, write
 
 SEED = int(os.environ.get("HAINA_SEED") or random.SystemRandom().randrange(1 << 32))
+START_S = 0.15
 PUSHES = int(os.environ.get("HAINA_PUSHES") or 12)
 
 
@@ -44,6 +45,12 @@ def grow(git, at, chance, lfs: bool):
         commit(git, at, "more")
 
 
+def weight(git, at, before) -> float:
+    """About how many MiB a push has: what is reachable here, and not from what the hub has."""
+    words = git.run("rev-list", "--objects", "--disk-usage", "HEAD", *(f"^{oid}" for oid in set(before.values())), cwd=at)
+    return 0.1 + int(words) / (1 << 20)
+
+
 @pytest.mark.timeout(3600 if PUSHES > 50 else 300)
 def test_killed_during_pushes(crashing):
     hub, chance = crashing, random.Random(SEED)
@@ -55,7 +62,8 @@ def test_killed_during_pushes(crashing):
     git.run("config", "lfs.locksverify", "false", cwd=at)
     commit(git, at, "track")
     git.run("push", "-q", "origin", "main", cwd=at)
-    took, outcomes = 0.6, {"old": 0, "new": 0}
+    # What a push takes: a share for git's own start, and one for its bytes. Learnt on the way, so that kills fall on all of it.
+    rate, outcomes = 0.05, {"old": 0, "new": 0, "acknowledged": 0}
     for number in range(PUSHES):
         grow(git, at, chance, lfs=number % 3 == 0)
         branches = ["main"] + ([f"b{number}"] if number % 2 else [])
@@ -63,17 +71,21 @@ def test_killed_during_pushes(crashing):
         before = refs(git, git.of("alice/m"))
         new = git.run("rev-parse", "HEAD", cwd=at)
         args = (["--atomic"] if number % 4 == 1 else []) + ["origin", *(f"main:{b}" for b in branches)]
+        mib = weight(git, at, before)
+        share = chance.uniform(0, 1.4)
         started = time.monotonic()
         process = subprocess.Popen(["git", "push", "-q", *args], cwd=at, env=git.env, stderr=subprocess.DEVNULL)
         try:
-            process.wait(chance.uniform(0.01, 1.3 * took))
-            took = 0.7 * took + 0.3 * (time.monotonic() - started)
+            process.wait(0.02 + share * (START_S + rate * mib))
+            rate += 0.3 * ((time.monotonic() - started - START_S) / mib - rate)
         except subprocess.TimeoutExpired:
-            pass
+            # More than its time: it takes longer than was thought.
+            rate *= 1.2 if share > 1 else 1
+        rate = min(1, max(0.01, rate))
         acknowledged = process.poll() == 0
+        outcomes["acknowledged"] += acknowledged
         hub.kill()
         process.wait()
-        took = max(0.15, took)
         hub.start()
         after = refs(git, git.of("alice/m"))
         # One reference or both, whole; nothing else moved; and one transaction moves them, so never one of two.
@@ -90,6 +102,8 @@ def test_killed_during_pushes(crashing):
         if number % 20 == 19:
             hub.assert_clean()
     print(f"{PUSHES} pushes: {outcomes}")
+    # A run in which all kills come too early, or too late, proves nothing.
+    assert PUSHES < 50 or min(outcomes["old"], outcomes["new"]) >= PUSHES // 10, outcomes
     git.run("push", "-q", "origin", "main", cwd=at)
     assert_whole(hub, git, "alice/m", at)
     assert not hub.troubles(), hub.troubles()[:5]

@@ -142,9 +142,9 @@ def test_what_was_pushed_is_cloned(hub, tmp_path):
     assert i < 2, "the received pack was not kept"
     assert packed(git, git.home / f"c{i}") < 1.01 * packed(git, at)
     assert there(git, git.home / f"c{i}") == there(git, at)
-    # A client that takes no such deltas gets whole objects.
+    # A client that takes no deltas by offset gets them by the ids of what they build upon, as they rest in the database.
     plain = git.clone(source, "plain", "--bare", "-c", "repack.usedeltabaseoffset=false")
-    assert there(git, plain) == there(git, at) and packed(git, plain) > 2 * packed(git, at)
+    assert there(git, plain) == there(git, at) and packed(git, plain) < 1.5 * packed(git, at)
     # Only a part of it is asked for: nothing else is sent.
     side = git.clone(source, "side", "--bare", "--single-branch", "--branch", "side", "--no-tags")
     reached = {line.split()[0] for line in git.run("rev-list", "--objects", "side", cwd=at).splitlines()}

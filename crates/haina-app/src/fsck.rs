@@ -1,13 +1,15 @@
 //! Proof that what is stored is whole: history here, content in [`crate::content`].
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use haina_db::git;
 use haina_git::{Commit, Mode, ObjectKind, Tree, object_id};
-use haina_types::{Oid, RepoKind, Result};
+use haina_types::{Error, Oid, RepoKind, Result};
 
 use crate::App;
 use crate::content;
+use crate::history::Bodies;
 
 /// What a check found.
 #[derive(Debug, Clone, Default)]
@@ -105,6 +107,7 @@ impl App {
             tally.bucket_files += self.check_bucket(repo, findings).await?;
             return Ok(());
         }
+        let mut bodies = Bodies::default();
         let mut seen: HashSet<Oid> = HashSet::new();
         let mut open: Vec<(Oid, ObjectKind, String)> = Vec::new();
         for found in git::list_refs(&mut s, repo).await? {
@@ -141,10 +144,10 @@ impl App {
             if kind == ObjectKind::Blob && !deep {
                 continue;
             }
-            let raw = match haina_git::inflate(&object.z, object.size) {
-                Ok(raw) => raw,
+            let raw = match bodies.make(&mut s, repo, &oid, object).await? {
+                Ok(raw) => Arc::unwrap_or_clone(raw),
                 Err(e) => {
-                    bad(&format!("does not inflate: {e}"));
+                    bad(&format!("cannot be read: {}", Error::from(e).chain()));
                     continue;
                 }
             };

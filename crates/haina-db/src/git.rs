@@ -1,6 +1,7 @@
 //! Git objects, commits, references and LFS pointers of repositories. Every row belongs to one repository, and every
 //! query names it: membership is the read barrier.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use haina_types::{Oid, RefName, Sha256, Timestamp};
@@ -23,19 +24,26 @@ const INSERT_BYTES: usize = 8 << 20;
 const INSERT_ROWS: usize = 2000;
 
 statements! {
-    FIND_OBJECT = point("select kind, size, z from git_object where repo_id = $1 and oid = $2");
+    FIND_OBJECT = point("select kind, size, storage, z from git_object where repo_id = $1 and oid = $2");
     INSERT_OBJECT = point(
-        "insert into git_object (repo_id, oid, kind, size, storage, z) values ($1, $2, $3, $4, 0, $5)
+        "insert into git_object (repo_id, oid, kind, size, storage, z) values ($1, $2, $3, $4, $5, $6)
          on conflict (repo_id, oid) do nothing"
     );
     INSERT_OBJECTS = pair(
-        "insert into git_object (repo_id, oid, kind, size, storage, z) values ($1, $2, $3, $4, 0, $5)
+        "insert into git_object (repo_id, oid, kind, size, storage, z) values ($1, $2, $3, $4, $5, $6)
          on conflict (repo_id, oid) do nothing",
         "insert into git_object (repo_id, oid, kind, size, storage, z)
-         select $1, o.oid, o.kind, o.size, 0, o.z
-         from unnest($2::bytea[], $3::bigint[], $4::bigint[], $5::bytea[]) as o (oid, kind, size, z)
+         select $1, o.oid, o.kind, o.size, o.storage, o.z
+         from unnest($2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[]) as o (oid, kind, size, storage, z)
          on conflict (repo_id, oid) do nothing"
     );
+    // A delta begins with the id of its base.
+    LIST_BASELESS = long(
+        "select o.oid from git_object o where o.repo_id = $1 and o.storage = 1
+         and not exists (select 1 from git_object b where b.repo_id = $1 and b.oid = substr(o.z, 1, 20))
+         order by o.oid limit $2"
+    );
+    MAKE_WHOLE = point("update git_object set storage = 0, z = $3 where repo_id = $1 and oid = $2");
     FIND_BLOB_INFO = point(
         "select o.oid, o.size, p.sha256, p.size from git_object o
          left join lfs_pointer p on p.repo_id = o.repo_id and p.blob_oid = o.oid where o.repo_id = $1 and o.oid = $2"
@@ -52,16 +60,17 @@ statements! {
         "select o.oid from json_each($2) j cross join git_object o on o.repo_id = $1 and o.oid = unhex(j.value)",
         "select o.oid from git_object o where o.repo_id = $1 and o.oid = any($2)"
     );
-    FIND_OBJECT_INFO = point("select oid, kind, size, length(z) from git_object where repo_id = $1 and oid = $2");
+    FIND_OBJECT_INFO = point("select oid, kind, size, storage, length(z) from git_object where repo_id = $1 and oid = $2");
     LIST_OBJECT_INFO = long_pair(
-        "select o.oid, o.kind, o.size, length(o.z) from json_each($2) j
+        "select o.oid, o.kind, o.size, o.storage, length(o.z) from json_each($2) j
          cross join git_object o on o.repo_id = $1 and o.oid = unhex(j.value)",
-        "select o.oid, o.kind, o.size, length(o.z)::bigint from git_object o where o.repo_id = $1 and o.oid = any($2)"
+        "select o.oid, o.kind, o.size, o.storage, length(o.z)::bigint from git_object o
+         where o.repo_id = $1 and o.oid = any($2)"
     );
     LIST_OBJECTS = long_pair(
-        "select o.oid, o.kind, o.size, o.z from json_each($2) j
+        "select o.oid, o.kind, o.size, o.storage, o.z from json_each($2) j
          cross join git_object o on o.repo_id = $1 and o.oid = unhex(j.value)",
-        "select o.oid, o.kind, o.size, o.z from git_object o where o.repo_id = $1 and o.oid = any($2)"
+        "select o.oid, o.kind, o.size, o.storage, o.z from git_object o where o.repo_id = $1 and o.oid = any($2)"
     );
     LIST_ALL_COMMITS = long("select oid, tree, parents, gen, committed_at from git_commit where repo_id = $1");
     INSERT_POINTER = point(
@@ -147,6 +156,20 @@ statements! {
     );
 }
 
+/// What an object is made from that is kept as a delta.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeltaOf {
+    /// An object of the same repository, which was there before this one.
+    pub base: Oid,
+    /// Length of the delta when inflated.
+    pub size: u32,
+}
+
+impl DeltaOf {
+    /// Bytes that stand before the stream of a delta.
+    pub const BYTES: usize = Oid::LEN + 4;
+}
+
 /// An object as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
@@ -154,8 +177,35 @@ pub struct Object {
     pub kind: i64,
     /// Length of the content when inflated.
     pub size: u64,
-    /// A zlib stream of the content without git's header.
+    /// For a delta in git's format: upon what.
+    pub delta: Option<DeltaOf>,
+    /// A zlib stream of the content without git's header, or of the delta.
     pub z: Vec<u8>,
+}
+
+/// How an object is kept, as the column `storage` has it.
+const WHOLE: i64 = 0;
+const DELTA: i64 = 1;
+
+impl Object {
+    /// From the columns kind, size, storage, z.
+    fn from_row(row: &mut Row, first: usize) -> Result<Self> {
+        let (kind, size) = (row.int(first)?, row.size(first + 1)?);
+        let storage = row.int(first + 2)?;
+        let mut z = row.take_bytes(first + 3)?;
+        let delta = match (storage, z.split_first_chunk::<{ Oid::LEN }>()) {
+            (WHOLE, _) => None,
+            (DELTA, Some((base, rest))) if rest.len() >= 4 => {
+                let size = u32::from_be_bytes([rest[0], rest[1], rest[2], rest[3]]);
+                Some(DeltaOf { base: Oid(*base), size })
+            }
+            _ => return Err(Error::Corrupt(format!("an object of git has storage {storage} and {} bytes", z.len()))),
+        };
+        if delta.is_some() {
+            z.drain(..DeltaOf::BYTES);
+        }
+        Ok(Self { kind, size, delta, z })
+    }
 }
 
 /// An object to keep.
@@ -167,14 +217,30 @@ pub struct NewObject<'a> {
     pub kind: i64,
     /// Length of the content when inflated.
     pub size: u64,
-    /// A zlib stream of the content without git's header.
+    /// If it is kept as a delta: upon what. The base is there already, or among the objects of the same call.
+    pub delta: Option<DeltaOf>,
+    /// A zlib stream of the content without git's header, or of the delta.
     pub z: &'a [u8],
+}
+
+impl NewObject<'_> {
+    fn storage(&self) -> i64 {
+        if self.delta.is_some() { DELTA } else { WHOLE }
+    }
+
+    /// The column `z`.
+    fn stored(&self) -> Cow<'_, [u8]> {
+        match &self.delta {
+            None => Cow::Borrowed(self.z),
+            Some(of) => Cow::Owned([&of.base.as_bytes()[..], &of.size.to_be_bytes(), self.z].concat()),
+        }
+    }
 }
 
 /// An object of a repository.
 pub async fn find_object(s: &mut Session, repo: i64, oid: &Oid) -> Result<Option<Object>> {
     let row = s.opt(&FIND_OBJECT, &values![repo, oid]).await?;
-    row.map(|mut r| Ok(Object { kind: r.int(0)?, size: r.size(1)?, z: r.take_bytes(2)? })).transpose()
+    row.map(|mut r| Object::from_row(&mut r, 0)).transpose()
 }
 
 /// Keeps objects; those that the repository has already are left alone. How many were new.
@@ -182,35 +248,56 @@ pub async fn insert_objects(s: &mut Session, repo: i64, objects: &[NewObject<'_>
     // In one order, so that two pushes of the same objects cannot each wait for the other.
     let mut sorted: Vec<&NewObject<'_>> = objects.iter().collect();
     sorted.sort_unstable_by_key(|o| o.oid);
-    let bytes: u64 = objects.iter().map(|o| o.z.len() as u64).sum();
+    let stored: Vec<Cow<'_, [u8]>> = sorted.iter().map(|o| o.stored()).collect();
+    let bytes: u64 = stored.iter().map(|z| z.len() as u64).sum();
     if !s.is_postgres() {
-        let sets: Vec<[Value<'_>; 5]> = sorted.iter().map(|o| values![repo, &o.oid, o.kind, o.size, o.z]).collect();
+        let rows = sorted.iter().zip(&stored);
+        let sets: Vec<[Value<'_>; 6]> =
+            rows.map(|(o, z)| values![repo, &o.oid, o.kind, o.size, o.storage(), &z[..]]).collect();
         let sets: Vec<&[Value<'_>]> = sets.iter().map(|set| &set[..]).collect();
         let count = s.exec_each(&INSERT_OBJECT, &sets).await?;
         s.note_objects(repo, count, objects.len(), bytes);
         return Ok(count);
     }
     let mut count = 0;
-    let mut rest = sorted.as_slice();
+    let (mut rest, mut rest_z) = (sorted.as_slice(), stored.as_slice());
     while !rest.is_empty() {
         let mut bytes = 0;
-        let fits = |o: &&&NewObject<'_>| {
-            bytes += o.z.len();
+        let fits = |z: &&Cow<'_, [u8]>| {
+            bytes += z.len();
             bytes <= INSERT_BYTES
         };
-        let n = rest.iter().take(INSERT_ROWS).take_while(fits).count().max(1);
+        let n = rest_z.iter().take(INSERT_ROWS).take_while(fits).count().max(1);
         let (now, later) = rest.split_at(n);
-        rest = later;
+        let (now_z, later_z) = rest_z.split_at(n);
+        (rest, rest_z) = (later, later_z);
         let oids: Vec<&[u8]> = now.iter().map(|o| &o.oid.0[..]).collect();
         let kinds: Vec<i64> = now.iter().map(|o| o.kind).collect();
         let sizes: Vec<i64> = now.iter().map(|o| i64::try_from(o.size).unwrap_or(i64::MAX)).collect();
-        let streams: Vec<&[u8]> = now.iter().map(|o| o.z).collect();
-        let params =
-            [Value::Int(repo), Value::Blobs(&oids), Value::Ints(&kinds), Value::Ints(&sizes), Value::Blobs(&streams)];
+        let storages: Vec<i64> = now.iter().map(|o| o.storage()).collect();
+        let streams: Vec<&[u8]> = now_z.iter().map(|z| &z[..]).collect();
+        let params = [
+            Value::Int(repo),
+            Value::Blobs(&oids),
+            Value::Ints(&kinds),
+            Value::Ints(&sizes),
+            Value::Ints(&storages),
+            Value::Blobs(&streams),
+        ];
         count += s.exec(&INSERT_OBJECTS, &params).await?;
     }
     s.note_objects(repo, count, objects.len(), bytes);
     Ok(count)
+}
+
+/// Deltas whose base the repository does not have, after some objects were copied into it.
+pub async fn list_baseless(s: &mut Session, repo: i64, limit: usize) -> Result<Vec<Oid>> {
+    s.rows(&LIST_BASELESS, &values![repo, limit]).await?.iter().map(|r| r.oid(0)).collect()
+}
+
+/// Keeps an object as this zlib stream, instead of as a delta.
+pub async fn make_whole(s: &mut Session, repo: i64, oid: &Oid, z: &[u8]) -> Result<()> {
+    s.exec(&MAKE_WHOLE, &values![repo, oid, z]).await.map(drop)
 }
 
 /// Which of these objects the repository has.
@@ -231,7 +318,7 @@ pub struct ObjectInfo {
     pub kind: i64,
     /// Length of the content when inflated.
     pub size: u64,
-    /// Length of the zlib stream.
+    /// Length of the zlib stream; of what is kept as a delta, that of the content.
     pub stored: u64,
 }
 
@@ -248,7 +335,11 @@ pub async fn list_object_info(s: &mut Session, repo: i64, oids: &[Oid]) -> Resul
         s.rows(&LIST_OBJECT_INFO, &[Value::Int(repo), Value::Blobs(&blobs)]).await?
     };
     rows.iter()
-        .map(|r| Ok(ObjectInfo { oid: r.oid(0)?, kind: r.int(1)?, size: r.size(2)?, stored: r.size(3)? }))
+        .map(|r| {
+            let size = r.size(2)?;
+            let stored = if r.int(3)? == DELTA { size } else { r.size(4)? };
+            Ok(ObjectInfo { oid: r.oid(0)?, kind: r.int(1)?, size, stored })
+        })
         .collect()
 }
 
@@ -256,9 +347,7 @@ pub async fn list_object_info(s: &mut Session, repo: i64, oids: &[Oid]) -> Resul
 pub async fn list_objects(s: &mut Session, repo: i64, oids: &[Oid]) -> Result<Vec<(Oid, Object)>> {
     let blobs: Vec<&[u8]> = oids.iter().map(|o| &o.0[..]).collect();
     let rows = s.rows(&LIST_OBJECTS, &[Value::Int(repo), Value::Blobs(&blobs)]).await?;
-    rows.into_iter()
-        .map(|mut r| Ok((r.oid(0)?, Object { kind: r.int(1)?, size: r.size(2)?, z: r.take_bytes(3)? })))
-        .collect()
+    rows.into_iter().map(|mut r| Ok((r.oid(0)?, Object::from_row(&mut r, 1)?))).collect()
 }
 
 /// What a listing shows of a blob.

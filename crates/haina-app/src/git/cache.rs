@@ -298,7 +298,7 @@ impl App {
                 return Ok(false);
             }
         };
-        let reused = u64::from(pack.objects);
+        let (reused, mut deltas) = (u64::from(pack.objects), u64::from(pack.deltas));
         let count = reused + more.len() as u64;
         feed.say(&format!("Enumerating objects: {count}, done.\n")).await?;
         if more.is_empty() {
@@ -331,9 +331,9 @@ impl App {
                 now = self.next_piece(pack, at, end).await?;
             }
             writer.copy(pack.objects, &[]);
-            feed.send_entries(self, pack.repo, writer, more).await?;
+            deltas += feed.send_entries(self, pack.repo, writer, more).await?;
         }
-        feed.end_pack(count, u64::from(pack.deltas), reused).await?;
+        feed.end_pack(count, deltas, reused).await?;
         Ok(true)
     }
 

@@ -13,7 +13,7 @@ use haina_types::{Error, Oid, RefName, RepoKind, RepoPath, Result, Sha256};
 use sha2::Digest as _;
 use tokio::io::AsyncWriteExt;
 
-use super::feed::{Bands, feed, next_batch};
+use super::feed::{BATCH_BYTES, Bands, Batches, feed};
 use super::fetch::Fetch;
 use super::graph::Ends;
 use super::push::mebibytes;
@@ -101,16 +101,18 @@ impl App {
             let mut writer = PackWriter::new(count, &mut out);
             let mut index = PackIndex::default();
             let mut at = 0u64;
-            let mut rest = objects.as_slice();
-            while !rest.is_empty() {
-                for (oid, kind, object) in next_batch(self, repo, &mut rest).await? {
+            let mut batches = Batches::new(self, repo, &objects);
+            while batches.load().await? {
+                while let Some(object) = batches.next().await? {
                     let start = out.len();
-                    writer.push(kind, object.size, &object.z, &mut out);
-                    index.push(oid, at + start as u64, &out[start..]);
+                    object.push(&mut writer, &mut out);
+                    index.push(object.oid, at + start as u64, &out[start..]);
+                    if out.len() as u64 >= BATCH_BYTES {
+                        file.write_all(&out).await.map_err(failed)?;
+                        at += out.len() as u64;
+                        out.clear();
+                    }
                 }
-                file.write_all(&out).await.map_err(failed)?;
-                at += out.len() as u64;
-                out.clear();
             }
             let hash = writer.finish(&mut out).map_err(Error::internal)?;
             file.write_all(&out).await.map_err(failed)?;

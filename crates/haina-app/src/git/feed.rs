@@ -1,6 +1,6 @@
 //! What goes to a client while the rest is still being made.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,11 +14,12 @@ use super::refs::{STEP, kind_of};
 use super::select::Chosen;
 use crate::App;
 use crate::content::ByteStream;
+use crate::history::Bodies;
 
 /// How long a client hears nothing before it is told that the hub is at work.
 const SILENCE: Duration = Duration::from_secs(3);
 /// Bytes of objects that are in memory for one client.
-const BATCH_BYTES: u64 = 512 << 10;
+pub(super) const BATCH_BYTES: u64 = 512 << 10;
 /// How many trees are looked into before other tasks get their turn.
 const TURN: u32 = 64;
 
@@ -163,29 +164,35 @@ impl Feed {
         let mut out = Vec::new();
         let writer = PackWriter::new(count, &mut out);
         self.data(&out).await?;
-        self.send_entries(app, repo, writer, objects).await?;
-        self.end_pack(count.into(), 0, 0).await
+        let deltas = self.send_entries(app, repo, writer, objects).await?;
+        self.end_pack(count.into(), deltas, 0).await
     }
 
-    /// Sends the last objects of a pack, and its hash.
+    /// Sends the last objects of a pack, and its hash. How many of them are deltas.
     pub(super) async fn send_entries(
         &mut self,
         app: &App,
         repo: i64,
         mut writer: PackWriter,
         objects: &[Chosen],
-    ) -> Result<()> {
+    ) -> Result<u64> {
+        let mut batches = Batches::new(app, repo, objects);
+        let mut deltas = 0;
         let mut out = Vec::new();
-        let mut rest = objects;
-        while !rest.is_empty() {
-            for (_, kind, object) in next_batch(app, repo, &mut rest).await? {
-                writer.push(kind, object.size, &object.z, &mut out);
+        while batches.load().await? {
+            while let Some(object) = batches.next().await? {
+                deltas += u64::from(object.push(&mut writer, &mut out));
+                if out.len() as u64 >= BATCH_BYTES {
+                    self.data(&out).await?;
+                    out.clear();
+                }
             }
             self.data(&out).await?;
             out.clear();
         }
         writer.finish(&mut out).map_err(Error::internal)?;
-        self.data(&out).await
+        self.data(&out).await?;
+        Ok(deltas)
     }
 
     /// Sends what follows a pack.
@@ -202,35 +209,97 @@ impl Feed {
     }
 }
 
-/// Reads the next objects of a pack, in their order, as many as may be in memory.
-pub(super) async fn next_batch(
-    app: &App,
+/// An object on its way into a pack.
+pub(super) struct Next {
+    pub(super) oid: Oid,
+    kind: ObjectKind,
+    object: git::Object,
+}
+
+impl Next {
+    /// Adds its entry; whether that is a delta.
+    pub(super) fn push(&self, writer: &mut PackWriter, out: &mut Vec<u8>) -> bool {
+        let Self { kind, object, .. } = self;
+        match object.delta {
+            Some(of) => writer.push_delta_of(&of.base, of.size.into(), &object.z, out),
+            None => writer.push(*kind, object.size, &object.z, out),
+        }
+        object.delta.is_some()
+    }
+}
+
+/// The objects of a pack in their order, read in parts that may be in memory. One that is kept as a delta goes out as
+/// it is if what it builds upon goes too, and is made whole if not.
+pub(super) struct Batches<'a> {
+    app: &'a App,
     repo: i64,
-    rest: &mut &[Chosen],
-) -> Result<Vec<(Oid, ObjectKind, git::Object)>> {
-    let mut bytes = 0;
-    let fits = |o: &&Chosen| {
-        bytes += o.stored + 16;
-        bytes <= BATCH_BYTES
-    };
-    let n = rest.iter().take(STEP).take_while(fits).count().clamp(1, rest.len().max(1));
-    let (now, later) = rest.split_at(n);
-    *rest = later;
-    let oids: Vec<Oid> = now.iter().map(|o| o.oid).collect();
-    let found = {
-        let mut s = app.db().read().await?;
-        git::list_objects(&mut s, repo, &oids).await?
-    };
-    let mut found: HashMap<Oid, git::Object> = found.into_iter().collect();
-    oids.into_iter()
-        .map(|oid| match found.remove(&oid) {
-            Some(object) => Ok((oid, kind_of(object.kind)?, object)),
-            None if oid == EMPTY_TREE => {
-                let kind = ObjectKind::Tree;
-                let empty = git::Object { kind: i64::from(kind.number()), size: 0, z: haina_git::deflate(b"") };
-                Ok((oid, kind, empty))
+    all: &'a [Chosen],
+    rest: &'a [Chosen],
+    now: std::slice::Iter<'a, Chosen>,
+    found: HashMap<Oid, git::Object>,
+    /// All ids, once that matters.
+    members: Option<HashSet<Oid>>,
+    bodies: Bodies,
+}
+
+impl<'a> Batches<'a> {
+    pub(super) fn new(app: &'a App, repo: i64, objects: &'a [Chosen]) -> Self {
+        Self {
+            app,
+            repo,
+            all: objects,
+            rest: objects,
+            now: [].iter(),
+            found: HashMap::new(),
+            members: None,
+            bodies: Bodies::default(),
+        }
+    }
+
+    /// Reads the next part; whether there is one.
+    pub(super) async fn load(&mut self) -> Result<bool> {
+        let mut bytes = 0;
+        let fits = |o: &&Chosen| {
+            bytes += o.stored + 16;
+            bytes <= BATCH_BYTES
+        };
+        let n = self.rest.iter().take(STEP).take_while(fits).count().clamp(1, self.rest.len().max(1));
+        let (now, later) = self.rest.split_at(n.min(self.rest.len()));
+        (self.now, self.rest) = (now.iter(), later);
+        if now.is_empty() {
+            return Ok(false);
+        }
+        let oids: Vec<Oid> = now.iter().map(|o| o.oid).collect();
+        let mut s = self.app.db().read().await?;
+        self.found = git::list_objects(&mut s, self.repo, &oids).await?.into_iter().collect();
+        Ok(true)
+    }
+
+    /// The next object of the part.
+    pub(super) async fn next(&mut self) -> Result<Option<Next>> {
+        let Some(Chosen { oid, .. }) = self.now.next() else { return Ok(None) };
+        let object = match self.found.remove(oid) {
+            Some(object) => object,
+            None if *oid == EMPTY_TREE => empty_tree(),
+            None => return Err(Error::internal(format!("object {oid} of repository {} is missing", self.repo))),
+        };
+        let kind = kind_of(object.kind)?;
+        let object = match object.delta {
+            Some(of) if !self.has(&of.base) => {
+                let mut s = self.app.db().read().await?;
+                self.bodies.whole(&mut s, self.repo, oid, object).await?
             }
-            None => Err(Error::internal(format!("object {oid} of repository {repo} is missing"))),
-        })
-        .collect()
+            _ => object,
+        };
+        Ok(Some(Next { oid: *oid, kind, object }))
+    }
+
+    fn has(&mut self, oid: &Oid) -> bool {
+        self.members.get_or_insert_with(|| self.all.iter().map(|o| o.oid).collect()).contains(oid)
+    }
+}
+
+/// The tree without entries, which no repository needs to keep.
+pub(super) fn empty_tree() -> git::Object {
+    git::Object { kind: i64::from(ObjectKind::Tree.number()), size: 0, delta: None, z: haina_git::deflate(b"") }
 }

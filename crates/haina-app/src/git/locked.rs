@@ -36,7 +36,7 @@ impl Look<'_> {
         }
         let tree = match self.push.pack.by_oid.get(oid) {
             Some(i) => {
-                let raw = self.push.pack.raw(&self.push.pack.objects[*i as usize]).map_err(Error::internal)?;
+                let raw = self.push.pack.raw(*i).map_err(Error::internal)?;
                 Arc::new(Tree::parse(raw).map_err(Error::internal)?)
             }
             None if *oid == EMPTY_TREE => Arc::new(Tree::parse(Vec::new()).map_err(Error::internal)?),

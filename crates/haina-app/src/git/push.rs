@@ -24,7 +24,7 @@ use super::Answer;
 use super::cache::Shape;
 use super::feed::{Bands, Feed, feed};
 use super::refs::{STEP, kinds};
-use super::spool::{BodyReader, Pack, Received, receive};
+use super::spool::{BodyReader, Pack, Packed, Received, receive};
 use super::walk::{Walk, WalkError, Walker, paths};
 use crate::App;
 use crate::content::{self, ByteStream};
@@ -338,6 +338,14 @@ pub(super) fn mebibytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
+/// An object that is to be written.
+#[derive(Clone, Copy)]
+struct Write {
+    object: u32,
+    /// Or else made whole.
+    as_came: bool,
+}
+
 /// Large files of a push: digest, what is stored, pointer blobs.
 struct Files {
     shas: Vec<Sha256>,
@@ -505,38 +513,66 @@ impl Push<'_> {
         Err(Refusal::Policy { reason: "the content of a Git LFS file is missing".to_owned(), advice })
     }
 
-    /// The positions of objects for one transaction each, in order.
-    fn batches(&self) -> Vec<Vec<u32>> {
-        let mut out: Vec<Vec<u32>> = Vec::new();
+    /// Which objects that others build upon are here already. How they are kept is not known, so that what builds upon
+    /// them is kept whole: chains would grow from push to push.
+    async fn known_bases(&self) -> Result<HashSet<u32>, Refusal> {
+        let bases: HashSet<u32> = self.pack.objects.iter().filter_map(Packed::base).collect();
+        let bases: Vec<u32> = bases.into_iter().collect();
+        let mut known = HashSet::new();
+        let mut s = self.app.db().read().await?;
+        for part in bases.chunks(STEP) {
+            let oids: Vec<Oid> = part.iter().map(|i| self.pack.objects[*i as usize].oid).collect();
+            let here = git::list_objects_present(&mut s, self.repo(), &oids).await?;
+            known.extend(here.iter().filter_map(|oid| self.pack.by_oid.get(oid)));
+        }
+        Ok(known)
+    }
+
+    /// What is written by one transaction each, in order. A delta is kept as it came if what it builds upon is written
+    /// by this push before it.
+    async fn batches(&self) -> Result<Vec<Vec<Write>>, Refusal> {
+        let known = self.known_bases().await?;
+        let mut written = vec![false; self.pack.objects.len()];
+        let mut out: Vec<Vec<Write>> = Vec::new();
         let mut bytes = u64::MAX;
-        for i in &self.walk.order {
-            let more = self.pack.objects[*i as usize].stored();
+        for i in self.walk.order.iter().copied() {
+            let object = &self.pack.objects[i as usize];
+            let as_delta = object.base().is_some_and(|base| written[base as usize] && !known.contains(&base));
+            let as_came = as_delta || object.base().is_none();
+            written[i as usize] = true;
+            let more = if as_came { object.stored() } else { object.size };
             bytes = bytes.saturating_add(more);
+            let write = Write { object: i, as_came };
             match out.last_mut() {
-                Some(batch) if bytes <= BATCH_BYTES && batch.len() < BATCH_OBJECTS => batch.push(*i),
+                Some(batch) if bytes <= BATCH_BYTES && batch.len() < BATCH_OBJECTS => batch.push(write),
                 _ => {
-                    out.push(vec![*i]);
+                    out.push(vec![write]);
                     bytes = more;
                 }
             }
         }
-        out
+        Ok(out)
     }
 
-    async fn read_batch(&self, batch: Vec<u32>) -> Result<Vec<(u32, Vec<u8>)>, Refusal> {
+    async fn read_batch(&self, batch: Vec<Write>) -> Result<Vec<(Write, Vec<u8>)>, Refusal> {
         let pack = self.pack.clone();
-        let read = move || -> std::io::Result<Vec<(u32, Vec<u8>)>> {
-            batch.into_iter().map(|i| Ok((i, pack.stream(&pack.objects[i as usize])?))).collect()
+        let read = move || -> std::io::Result<Vec<(Write, Vec<u8>)>> {
+            let stream = |w: &Write| match w.as_came {
+                true => pack.stream(&pack.objects[w.object as usize]),
+                false => Ok(haina_git::deflate(&pack.raw(w.object)?)),
+            };
+            batch.into_iter().map(|w| Ok((w, stream(&w)?))).collect()
         };
         tokio::task::spawn_blocking(read).await.map_err(Error::internal)?.map_err(io_refusal)
     }
 
-    async fn insert(&self, tx: &mut haina_db::Session, batch: &[(u32, Vec<u8>)]) -> Result<(), Refusal> {
+    async fn insert(&self, tx: &mut haina_db::Session, batch: &[(Write, Vec<u8>)]) -> Result<(), Refusal> {
         let rows: Vec<git::NewObject<'_>> = batch
             .iter()
-            .map(|(i, z)| {
-                let object = &self.pack.objects[*i as usize];
-                git::NewObject { oid: object.oid, kind: i64::from(object.kind.number()), size: object.size, z }
+            .map(|(w, z)| {
+                let object = &self.pack.objects[w.object as usize];
+                let delta = self.pack.delta_of(object).filter(|_| w.as_came);
+                git::NewObject { oid: object.oid, kind: i64::from(object.kind.number()), size: object.size, delta, z }
             })
             .collect();
         git::insert_objects(tx, self.repo(), &rows).await?;
@@ -544,19 +580,25 @@ impl Push<'_> {
     }
 
     /// Writes bodies, what is linked to before what links to it. A small push is left for the transaction at the end.
-    async fn write(&self, feed: &mut Feed) -> Result<Vec<(u32, Vec<u8>)>, Refusal> {
-        let mut batches = self.batches();
+    async fn write(&self, feed: &mut Feed) -> Result<Vec<(Write, Vec<u8>)>, Refusal> {
+        let mut batches = self.batches().await?;
         if batches.len() <= 1 {
             return self.read_batch(batches.pop().unwrap_or_default()).await;
         }
         let mut count = 0;
-        for batch in batches {
-            let rows = self.read_batch(batch).await?;
-            let mut tx = self.app.db().begin().await?;
-            self.insert(&mut tx, &rows).await?;
-            tx.commit().await?;
+        let mut batches = batches.into_iter();
+        let mut rows = self.read_batch(batches.next().unwrap_or_default()).await?;
+        while !rows.is_empty() {
+            let insert = async {
+                let mut tx = self.app.db().begin().await?;
+                self.insert(&mut tx, &rows).await?;
+                Ok::<_, Refusal>(tx.commit().await?)
+            };
+            let next = self.read_batch(batches.next().unwrap_or_default());
+            let ((), next) = futures_util::future::try_join(insert, next).await?;
             count += rows.len();
             feed.work("Storing objects", count).await;
+            rows = next;
         }
         Ok(Vec::new())
     }
@@ -589,7 +631,7 @@ impl Push<'_> {
         moves: &[Move],
         bases: &HashMap<Oid, i64>,
         files: &Files,
-        written: Vec<(u32, Vec<u8>)>,
+        written: Vec<(Write, Vec<u8>)>,
         refused: &mut [Option<String>],
         feed: &mut Feed,
     ) -> Result<(), Refusal> {

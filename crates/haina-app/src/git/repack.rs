@@ -1,7 +1,6 @@
 //! Making packs ahead, in the background: which object is a delta upon which, the pack, and the proof that it is right.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
@@ -14,19 +13,21 @@ use haina_cas::crc::CrcBuilder;
 use haina_cas::objects::{Committed, ObjectKey};
 use haina_db::{git, git_pack as db, repos};
 use haina_git::wire::{
-    DeltaWindow, EntryKind, PACK_TRAILER_BYTES, PackError, PackIndex, PackLimits, PackWriter, Unpack, resolve, scan,
+    DeltaWindow, EntryKind, Made, PACK_TRAILER_BYTES, PackError, PackIndex, PackLimits, PackWriter, Unpack, resolve,
+    scan,
 };
 use haina_git::{EMPTY_TREE, ObjectKind, inflate};
 use haina_types::{Error, Oid, Result};
 use tokio::runtime::Handle;
 
 use super::cache::{BYTES_MIN, OBJECTS_MAX, OBJECTS_MIN, PackOf, Shape};
-use super::feed::{Bands, feed};
+use super::feed::{Bands, empty_tree, feed};
 use super::fetch::Fetch;
 use super::refs::{STEP, advertisement};
 use super::select::Chosen;
 use super::spool::Pack;
 use crate::App;
+use crate::history::Bodies;
 
 /// The class of packs that were pushed.
 const RECEIVED: &str = "received";
@@ -94,6 +95,7 @@ struct Source {
     app: App,
     repo: i64,
     runtime: Handle,
+    bodies: Bodies,
 }
 
 impl Source {
@@ -101,25 +103,60 @@ impl Source {
         if self.app.git().closing.load(Ordering::Relaxed) { Err(Stop::Closing) } else { Ok(()) }
     }
 
-    /// Streams of these objects.
-    fn load(&self, objects: &[&Chosen]) -> Result<HashMap<Oid, Vec<u8>>, Stop> {
+    /// Gives each of these objects in turn, as it is kept.
+    fn each(
+        &mut self,
+        objects: &[&Chosen],
+        mut take: impl FnMut(usize, Loaded<'_>) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
         self.check()?;
         let oids: Vec<Oid> = objects.iter().map(|o| o.oid).collect();
         let found = self.runtime.block_on(async {
             let mut s = self.app.db().read().await?;
             git::list_objects(&mut s, self.repo, &oids).await
         });
-        let mut out: HashMap<Oid, Vec<u8>> =
-            found.map_err(Error::from)?.into_iter().map(|(oid, o)| (oid, o.z)).collect();
-        for oid in oids {
-            if let Entry::Vacant(place) = out.entry(oid) {
-                if oid != EMPTY_TREE {
+        let mut found: HashMap<Oid, git::Object> = found.map_err(Error::from)?.into_iter().collect();
+        for (i, oid) in oids.iter().enumerate() {
+            let object = match found.remove(oid) {
+                Some(object) => object,
+                None if *oid == EMPTY_TREE => empty_tree(),
+                None => {
                     return Err(Error::internal(format!("object {oid} of repository {} is missing", self.repo)).into());
                 }
-                place.insert(haina_git::deflate(b""));
-            }
+            };
+            take(i, Loaded { source: self, oid, object })?;
         }
-        Ok(out)
+        Ok(())
+    }
+}
+
+/// An object as it is kept.
+struct Loaded<'a> {
+    source: &'a mut Source,
+    oid: &'a Oid,
+    object: git::Object,
+}
+
+impl Loaded<'_> {
+    fn raw(self) -> Result<Arc<Vec<u8>>, Stop> {
+        let Self { source, oid, object } = self;
+        if object.delta.is_none() {
+            return Ok(Arc::new(inflate(&object.z, object.size).map_err(Error::internal)?));
+        }
+        let (app, repo, bodies) = (&source.app, source.repo, &mut source.bodies);
+        let made = source.runtime.block_on(async {
+            let mut s = app.db().read().await?;
+            bodies.make(&mut s, repo, oid, object).await
+        });
+        Ok(made?.map_err(Error::from)?)
+    }
+
+    /// The zlib stream of the whole object.
+    fn whole(self) -> Result<Vec<u8>, Stop> {
+        if self.object.delta.is_none() {
+            return Ok(self.object.z);
+        }
+        Ok(haina_git::deflate(&self.raw()?))
     }
 }
 
@@ -151,7 +188,7 @@ fn parts<'a>(
 }
 
 /// Finds deltas; their streams go into the spool.
-fn find_deltas(source: &Source, objects: &[Chosen], spool: &File) -> Result<Vec<Option<Delta>>, Stop> {
+fn find_deltas(source: &mut Source, objects: &[Chosen], spool: &File) -> Result<Vec<Option<Delta>>, Stop> {
     let begin = Instant::now();
     let mut order: Vec<u32> = (0..objects.len() as u32).filter(|i| objects[*i as usize].size <= SIZE_MAX).collect();
     // As git does: the largest version of a file first, which is the newest as a rule, and of equals what came later.
@@ -169,16 +206,19 @@ fn find_deltas(source: &Source, objects: &[Chosen], spool: &File) -> Result<Vec<
             break;
         }
         let chosen: Vec<&Chosen> = part.iter().map(|i| &objects[*i as usize]).collect();
-        let found = source.load(&chosen)?;
-        for (i, object) in part.iter().zip(chosen) {
-            let raw = inflate(&found[&object.oid], object.size).map_err(Error::internal)?;
-            if let Some(delta) = window.next(*i, object.kind, raw, object.stored) {
+        source.each(&chosen, |n, loaded| {
+            let (i, object) = (part[n], chosen[n]);
+            // What a whole stream of it takes; a delta is no measure of that.
+            let whole = if loaded.object.delta.is_some() { object.size / 2 } else { object.stored };
+            let raw = Arc::unwrap_or_clone(loaded.raw()?);
+            if let Some(delta) = window.next(i, object.kind, raw, whole) {
                 spool.write_all(&delta.z).map_err(failed)?;
                 let len = delta.z.len() as u64;
-                deltas[*i as usize] = Some(Delta { base: delta.base, size: delta.size, at, len });
+                deltas[i as usize] = Some(Delta { base: delta.base, size: delta.size, at, len });
                 at += len;
             }
-        }
+            Ok(())
+        })?;
     }
     spool.flush().map_err(failed)?;
     Ok(deltas)
@@ -212,7 +252,7 @@ fn order_of(objects: &[Chosen], deltas: &[Option<Delta>]) -> Vec<u32> {
 }
 
 fn write_pack(
-    source: &Source,
+    source: &mut Source,
     objects: &[Chosen],
     deltas: &[Option<Delta>],
     spool: &File,
@@ -230,7 +270,11 @@ fn write_pack(
     let is_whole = |i: u32| deltas[i as usize].is_none();
     for part in parts(&order, objects, is_whole) {
         let whole: Vec<&Chosen> = part.iter().filter(|i| is_whole(**i)).map(|i| &objects[*i as usize]).collect();
-        let found = source.load(&whole)?;
+        let mut found = HashMap::with_capacity(whole.len());
+        source.each(&whole, |n, loaded| {
+            found.insert(whole[n].oid, loaded.whole()?);
+            Ok(())
+        })?;
         for i in part {
             let object = &objects[*i as usize];
             out.clear();
@@ -276,8 +320,8 @@ impl Unpack for Proof<'_> {
         Ok(None)
     }
 
-    fn take(&mut self, _: u64, _: ObjectKind, oid: Oid, _: &[u8]) -> Result<(), PackError> {
-        self.found.push(oid);
+    fn take(&mut self, made: &Made<'_>) -> Result<(), PackError> {
+        self.found.push(made.oid);
         Ok(())
     }
 }
@@ -303,7 +347,7 @@ fn prove(built: &Built, objects: &[Chosen]) -> Result<(), Stop> {
     }
 }
 
-fn build(source: &Source, objects: &[Chosen]) -> Result<Built, Stop> {
+fn build(source: &mut Source, objects: &[Chosen]) -> Result<Built, Stop> {
     let folder = &source.app.git().spool;
     let spool = tempfile::tempfile_in(folder).map_err(failed)?;
     let file = tempfile::tempfile_in(folder).map_err(failed)?;
@@ -324,18 +368,18 @@ fn index_of(pack: &Pack) -> Result<Vec<u8>> {
     for (i, (at, oid)) in places.iter().enumerate() {
         let to = places.get(i + 1).map_or(end, |(next, _)| *next);
         entry.resize((to - at) as usize, 0);
-        pack.file.read_exact_at(&mut entry, *at).map_err(Error::internal)?;
+        pack.file().read_exact_at(&mut entry, *at).map_err(Error::internal)?;
         index.push(*oid, *at, &entry);
     }
     let mut hash = [0; PACK_TRAILER_BYTES];
-    pack.file.read_exact_at(&mut hash, end).map_err(Error::internal)?;
+    pack.file().read_exact_at(&mut hash, end).map_err(Error::internal)?;
     index.finish(&Oid(hash)).map_err(Error::internal)
 }
 
 impl App {
     /// Keeps a pack as it was received, in the background, if that is worth it. It was looked through already.
     pub(super) fn keep_received(&self, repo: i64, pack: Arc<Pack>, shape: Shape) {
-        let (objects, deltas) = (pack.objects.len(), pack.deltas());
+        let (objects, deltas) = (pack.objects.len(), pack.deltas);
         let is_worth_it = deltas >= objects / 4
             && objects <= OBJECTS_MAX
             && (objects >= OBJECTS_MIN || pack.bytes >= BYTES_MIN)
@@ -351,7 +395,7 @@ impl App {
                 let of = pack.clone();
                 let index = tokio::task::spawn_blocking(move || index_of(&of)).await.map_err(Error::internal)??;
                 let built = Built {
-                    file: pack.file.clone(),
+                    file: pack.file().clone(),
                     pack_bytes: pack.bytes,
                     objects: u32::try_from(objects).map_err(Error::internal)?,
                     deltas: u32::try_from(deltas).map_err(Error::internal)?,
@@ -375,11 +419,12 @@ impl App {
     /// Makes a pack for a usual request, unless there is one.
     pub(crate) async fn make_pack(&self, of: PackOf) -> Result<()> {
         let Some((objects, shape)) = self.plan_pack(of).await? else { return Ok(()) };
-        let source = Source { app: self.clone(), repo: of.repo, runtime: Handle::current() };
+        let mut source =
+            Source { app: self.clone(), repo: of.repo, runtime: Handle::current(), bodies: Bodies::default() };
         let objects = Arc::new(objects);
         let built = {
             let objects = objects.clone();
-            tokio::task::spawn_blocking(move || build(&source, &objects)).await.map_err(Error::internal)?
+            tokio::task::spawn_blocking(move || build(&mut source, &objects)).await.map_err(Error::internal)?
         };
         match built {
             Ok(built) => self.keep_pack(of.repo, of.class.as_str(), &shape, built).await,

@@ -51,6 +51,7 @@ pub(super) struct Walker<'a> {
     done: Vec<u16>,
     commits: HashSet<Oid>,
     roots: Vec<Oid>,
+    blobs: Vec<u32>,
     gitmodules: HashSet<Oid>,
     large: HashSet<Oid>,
 }
@@ -78,6 +79,7 @@ impl<'a> Walker<'a> {
             done: vec![0; pack.objects.len()],
             commits: HashSet::new(),
             roots: Vec::new(),
+            blobs: Vec::new(),
             gitmodules: HashSet::new(),
             large: HashSet::new(),
         }
@@ -146,9 +148,11 @@ impl<'a> Walker<'a> {
                 ObjectKind::Tag => {}
             }
         }
-        for root in std::mem::take(&mut self.roots) {
+        // The newest first: senders make older ones from newer ones, and what is built upon has to be there before.
+        for root in std::mem::take(&mut self.roots).into_iter().rev() {
             self.tree(root)?;
         }
+        self.order_blobs();
         // From here on nothing is linked to that was not put in order before.
         for commit in &self.walk.commits {
             self.walk.order.push(self.pack.by_oid[commit]);
@@ -160,8 +164,8 @@ impl<'a> Walker<'a> {
             }
         }
         for oid in &self.gitmodules {
-            if let Some((_, object)) = self.find(oid) {
-                check_gitmodules(&self.pack.raw(object)?).map_err(|e| refused(format!("blob {oid}: {e}")))?;
+            if let Some((i, _)) = self.find(oid) {
+                check_gitmodules(&self.pack.raw(i)?).map_err(|e| refused(format!("blob {oid}: {e}")))?;
             }
         }
         Ok(self.walk)
@@ -198,15 +202,31 @@ impl<'a> Walker<'a> {
         let Some((i, object)) = self.find(&oid) else { return self.leave(oid, ObjectKind::Blob) };
         Self::expect(object, ObjectKind::Blob)?;
         if std::mem::replace(&mut self.done[i as usize], 1) == 0 {
-            self.walk.order.push(i);
+            self.blobs.push(i);
         }
         Ok(())
+    }
+
+    /// Puts files before everything else, each after what it builds upon; they link to nothing.
+    fn order_blobs(&mut self) {
+        let trees = std::mem::take(&mut self.walk.order);
+        let mut open: HashSet<u32> = self.blobs.iter().copied().collect();
+        let mut chain = Vec::new();
+        for blob in std::mem::take(&mut self.blobs) {
+            let mut next = Some(blob);
+            while let Some(i) = next.filter(|i| open.remove(i)) {
+                chain.push(i);
+                next = self.pack.objects[i as usize].base();
+            }
+            self.walk.order.extend(chain.drain(..).rev());
+        }
+        self.walk.order.extend(trees);
     }
 
     /// Opens a tree of the pack that is not done.
     fn open(&mut self, i: u32) -> Result<Frame, WalkError> {
         let object = &self.pack.objects[i as usize];
-        let tree = Tree::parse(self.pack.raw(object)?).map_err(|e| refused(format!("tree {}: {e}", object.oid)))?;
+        let tree = Tree::parse(self.pack.raw(i)?).map_err(|e| refused(format!("tree {}: {e}", object.oid)))?;
         let mut links = Vec::with_capacity(tree.len());
         for entry in tree.iter() {
             let Some(kind) = linked(entry.mode) else { continue };
@@ -280,7 +300,7 @@ pub(super) fn paths(pack: &Pack, walk: &Walk, blobs: &HashSet<Oid>) -> io::Resul
             if !seen.insert(oid) {
                 continue;
             }
-            let Ok(tree) = Tree::parse(pack.raw(&pack.objects[*i as usize])?) else { continue };
+            let Ok(tree) = Tree::parse(pack.raw(*i)?) else { continue };
             for entry in tree.iter() {
                 let path = format!("{folder}{}", entry.name_text());
                 if entry.mode.is_tree() {

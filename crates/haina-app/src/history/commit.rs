@@ -78,7 +78,13 @@ impl Pending {
     pub(crate) fn rows(pending: &[Self]) -> Vec<git::NewObject<'_>> {
         pending
             .iter()
-            .map(|p| git::NewObject { oid: p.oid, kind: i64::from(p.kind.number()), size: p.size, z: &p.z })
+            .map(|p| git::NewObject {
+                oid: p.oid,
+                kind: i64::from(p.kind.number()),
+                size: p.size,
+                delta: None,
+                z: &p.z,
+            })
             .collect()
     }
 }

@@ -1,6 +1,7 @@
 //! The history of repositories: revisions, trees, files, commits. Objects are git's own, kept in the database.
 
 mod base;
+mod body;
 mod commit;
 mod entry;
 mod large;
@@ -14,6 +15,7 @@ mod squash;
 mod tree;
 
 pub(crate) use base::merge_base;
+pub(crate) use body::{Bodies, DELTAS_MAX, find_raw};
 pub use commit::{CommitDone, CommitHeader, CommitWriter};
 pub(crate) use commit::{NewCommit, Pending, REGULAR_BYTES_MAX, REWRITE, RefChange};
 pub use entry::{Entry, EntryKind, LastCommit, Lfs};

@@ -11,6 +11,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::sync::OwnedMutexGuard;
 
+use super::body::find_raw;
 use super::entry::Entry;
 use crate::App;
 
@@ -74,9 +75,8 @@ fn missing(kind: ObjectKind, oid: &Oid) -> Error {
 
 /// The raw bytes of an object of the given kind.
 pub(crate) async fn load_raw(s: &mut haina_db::Session, repo: i64, kind: ObjectKind, oid: &Oid) -> Result<Vec<u8>> {
-    let found = git::find_object(s, repo, oid).await?.filter(|o| o.kind == i64::from(kind.number()));
-    let object = found.ok_or_else(|| missing(kind, oid))?;
-    haina_git::inflate(&object.z, object.size).map_err(Error::internal)
+    let found = find_raw(s, repo, oid).await?.filter(|(own, _)| *own == i64::from(kind.number()));
+    found.map(|(_, raw)| raw).ok_or_else(|| missing(kind, oid))
 }
 
 /// A commit.

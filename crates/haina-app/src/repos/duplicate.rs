@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::CreatedRepo;
 use crate::gate::{ContentAccess, WriteAccess};
-use crate::history::NewCommit;
+use crate::history::{Bodies, NewCommit};
 use crate::limits::limits_of;
 use crate::{App, Caller, content};
 
@@ -111,6 +111,7 @@ impl App {
         for part in found.objects.chunks(STEP) {
             git::copy_objects(&mut tx, source.id, id, part).await?;
         }
+        complete(&mut tx, source.id, id).await?;
         let usage = git_usage::recount_usage(&mut tx, id).await?;
         let limits = limits_of(&mut tx, id).await?;
         if usage.objects > limits.objects || usage.bytes > limits.bytes {
@@ -207,5 +208,22 @@ impl App {
             self.base_url(),
             kind.url_prefix()
         )))
+    }
+}
+
+/// Objects that are kept as deltas upon such as were not copied are made whole.
+async fn complete(tx: &mut haina_db::Session, from: i64, to: i64) -> Result<()> {
+    let mut bodies = Bodies::default();
+    loop {
+        let some = git::list_baseless(tx, to, STEP).await?;
+        if some.is_empty() {
+            return Ok(());
+        }
+        for oid in some {
+            let object = git::find_object(tx, from, &oid).await?;
+            let object = object.ok_or_else(|| Error::internal(format!("object {oid} is missing")))?;
+            let whole = bodies.whole(tx, from, &oid, object).await?;
+            git::make_whole(tx, to, &oid, &whole.z).await?;
+        }
     }
 }

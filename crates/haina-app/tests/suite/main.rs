@@ -5,6 +5,7 @@
 mod buckets;
 mod collections;
 mod commits;
+mod deltas;
 mod discussions;
 mod gate;
 mod git;

@@ -9,7 +9,7 @@ use haina_app::gate::ContentAccess;
 use haina_app::git::Version;
 use haina_git::ObjectKind;
 use haina_git::wire::{
-    EntryKind, PackError, PackLimits, Pkt, PktReader, Unpack, delim_to, flush_to, line_to, resolve, scan,
+    EntryKind, Made, PackError, PackLimits, Pkt, PktReader, Unpack, delim_to, flush_to, line_to, resolve, scan,
 };
 use haina_types::{Oid, RepoKind, RepoPath, Revision, Visibility};
 
@@ -17,18 +17,18 @@ use crate::git::{Objects, all, push};
 use crate::hub::{Hub, both};
 
 /// What came of a fetch.
-struct Got {
-    pack: Vec<u8>,
-    oids: Vec<Oid>,
-    deltas: usize,
+pub struct Got {
+    pub pack: Vec<u8>,
+    pub oids: Vec<Oid>,
+    pub deltas: usize,
 }
 
-struct Made<'a> {
+struct Reader<'a> {
     pack: &'a [u8],
     oids: Vec<Oid>,
 }
 
-impl Unpack for Made<'_> {
+impl Unpack for Reader<'_> {
     fn read(&mut self, at: u64, len: u64) -> io::Result<Vec<u8>> {
         Ok(self.pack[at as usize..(at + len) as usize].to_vec())
     }
@@ -37,14 +37,14 @@ impl Unpack for Made<'_> {
         Ok(None)
     }
 
-    fn take(&mut self, _: u64, _: ObjectKind, oid: Oid, _: &[u8]) -> Result<(), PackError> {
-        self.oids.push(oid);
+    fn take(&mut self, made: &Made<'_>) -> Result<(), PackError> {
+        self.oids.push(made.oid);
         Ok(())
     }
 }
 
 /// Fetches with these lines; the pack has no object twice and builds upon nothing outside.
-async fn fetch(hub: &Hub, access: &ContentAccess, lines: &[String]) -> Result<Got, String> {
+pub async fn fetch(hub: &Hub, access: &ContentAccess, lines: &[String]) -> Result<Got, String> {
     let mut body = Vec::new();
     line_to(&mut body, "command=fetch");
     delim_to(&mut body);
@@ -65,7 +65,7 @@ async fn fetch(hub: &Hub, access: &ContentAccess, lines: &[String]) -> Result<Go
     let limits = PackLimits::default();
     let entries = scan(pack.as_slice(), io::sink(), &limits, |_, _, _| Ok(())).unwrap();
     let whole = entries.iter().filter_map(|e| if let EntryKind::Whole(_, oid) = e.kind { Some(oid) } else { None });
-    let mut made = Made { pack: &pack, oids: whole.collect() };
+    let mut made = Reader { pack: &pack, oids: whole.collect() };
     let deltas = entries.len() - made.oids.len();
     resolve(&entries, &limits, &mut made).unwrap();
     let mut oids = made.oids;
@@ -76,13 +76,13 @@ async fn fetch(hub: &Hub, access: &ContentAccess, lines: &[String]) -> Result<Go
     Ok(Got { pack, oids, deltas })
 }
 
-fn clone_of(wants: &[Oid]) -> Vec<String> {
+pub fn clone_of(wants: &[Oid]) -> Vec<String> {
     let mut lines: Vec<String> = ["thin-pack", "include-tag", "ofs-delta"].map(str::to_owned).into();
     lines.extend(wants.iter().map(|want| format!("want {want}")));
     lines
 }
 
-fn with(mut lines: Vec<String>, more: &str) -> Vec<String> {
+pub fn with(mut lines: Vec<String>, more: &str) -> Vec<String> {
     lines.push(more.to_owned());
     lines
 }
@@ -114,7 +114,7 @@ fn text(version: u32) -> String {
 }
 
 /// A history of many commits upon `parent`; its tip.
-fn history(objects: &mut Objects, mut parent: Oid, from: u32, count: u32) -> Oid {
+pub fn history(objects: &mut Objects, mut parent: Oid, from: u32, count: u32) -> Oid {
     for i in from..from + count {
         let (one, two) = (text(i), text(i / 7));
         parent = objects.commit(&[parent], &[("README.md", one.as_bytes()), ("notes.txt", two.as_bytes())]);
@@ -122,15 +122,15 @@ fn history(objects: &mut Objects, mut parent: Oid, from: u32, count: u32) -> Oid
     parent
 }
 
-struct Repo {
-    alice: Caller,
-    path: RepoPath,
-    read: ContentAccess,
-    main: Oid,
+pub struct Repo {
+    pub alice: Caller,
+    pub path: RepoPath,
+    pub read: ContentAccess,
+    pub main: Oid,
 }
 
 impl Repo {
-    async fn new(hub: &Hub, name: &str, visibility: Visibility) -> Self {
+    pub async fn new(hub: &Hub, name: &str, visibility: Visibility) -> Self {
         let alice = hub.writer("alice").await;
         let path = hub.repo(&alice, name, visibility).await;
         let access = hub.app.write(&alice, RepoKind::Model, &path).await.unwrap();

@@ -27,7 +27,7 @@ async fn objects(hub: Hub) {
     let new: Vec<NewObject<'_>> = bodies
         .iter()
         .enumerate()
-        .map(|(n, z)| NewObject { oid: oid(n as u32), kind: 1 + n as i64 % 3, size: n as u64 * 2, z })
+        .map(|(n, z)| NewObject { oid: oid(n as u32), kind: 1 + n as i64 % 3, size: n as u64 * 2, delta: None, z })
         .collect();
     let mut tx = hub.db.begin().await.unwrap();
     assert_eq!(git::insert_objects(&mut tx, repo, &new[..100]).await.unwrap(), 100);
@@ -67,7 +67,8 @@ async fn objects(hub: Hub) {
 async fn blobs_and_pointers(hub: Hub) {
     let ada = hub.user("ada").await;
     let repo = hub.repo(ada, "one").await;
-    let new: Vec<_> = (0..200).map(|n| NewObject { oid: oid(n), kind: 3, size: u64::from(n), z: b"z" }).collect();
+    let new: Vec<_> =
+        (0..200).map(|n| NewObject { oid: oid(n), kind: 3, size: u64::from(n), delta: None, z: b"z" }).collect();
     let sha = |n: u32| Sha256([n as u8; 32]);
     let mut tx = hub.db.begin().await.unwrap();
     git::insert_objects(&mut tx, repo, &new).await.unwrap();
@@ -256,7 +257,8 @@ async fn two_pushes_of_the_same(hub: Hub) {
         .map(|task| {
             let hub = hub.clone();
             tokio::spawn(async move {
-                let mut new: Vec<_> = (0..400).map(|n| NewObject { oid: oid(n), kind: 3, size: 1, z: b"z" }).collect();
+                let mut new: Vec<_> =
+                    (0..400).map(|n| NewObject { oid: oid(n), kind: 3, size: 1, delta: None, z: b"z" }).collect();
                 new.rotate_left(task as usize * 50);
                 let mut tx = hub.db.begin().await.unwrap();
                 let mut count = 0;

@@ -94,7 +94,7 @@ async fn deleting_takes_all_but_the_ledger(hub: Hub) {
         repos::put_card(&mut tx, repo, &Card::default()).await.unwrap();
         repos::put_tags(&mut tx, repo, &["a", "b"]).await.unwrap();
         repos::add_downloads(&mut tx, repo, 1, 2).await.unwrap();
-        let object = git::NewObject { oid: oid(1), kind: 3, size: 1, z: b"z" };
+        let object = git::NewObject { oid: oid(1), kind: 3, size: 1, delta: None, z: b"z" };
         git::insert_objects(&mut tx, repo, &[object]).await.unwrap();
         git::insert_pointer(&mut tx, repo, &oid(1), &haina_types::Sha256([1; 32]), 5).await.unwrap();
         git::put_ref(&mut tx, repo, &RefName::main(), None, Some(&oid(2)), NOW).await.unwrap();

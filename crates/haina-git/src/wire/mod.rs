@@ -30,7 +30,7 @@ pub use pkt::{
     packet_len, raw_to,
 };
 pub use receive::{PushCommand, PushError, PushReport, PushRequest, read_push, report};
-pub use unpack::{EntryKind, PackEnd, PackEntry, PackError, PackLimits, Unpack, resolve, scan};
+pub use unpack::{EntryKind, Made, PackEnd, PackEntry, PackError, PackLimits, Unpack, resolve, scan};
 pub use upload::{
     Deepen, FetchRequest, LsRefs, Negotiated, Negotiation, NegotiatorV0, RequestV0, RequestV2, Step, WireError,
     negotiate_v0, negotiate_v2, parse_steps, parse_v0, parse_v2,

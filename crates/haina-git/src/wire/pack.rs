@@ -46,6 +46,8 @@ pub(super) fn entry_head(number: u8, size: u64, out: &mut Vec<u8>) {
 
 /// The kind of an entry that is a delta upon one before it.
 const OFFSET_DELTA: u8 = 6;
+/// That of a delta upon an object that is named by its id.
+const BASE_DELTA: u8 = 7;
 /// Where a pack's first entry begins.
 pub const PACK_HEADER_BYTES: usize = 12;
 /// Bytes of the hash that a pack ends with.
@@ -98,6 +100,17 @@ impl PackWriter {
             digits[first] = (rest & 0x7f) as u8 | 0x80;
         }
         out.extend_from_slice(&digits[first..]);
+        out.extend_from_slice(z);
+        self.hasher.update(&out[at..]);
+    }
+
+    /// The next object as a delta upon another of the pack, wherever that is: size and zlib stream of the delta.
+    ///
+    /// # Panics
+    /// If more objects are given than were announced.
+    pub fn push_delta_of(&mut self, base: &Oid, size: u64, z: &[u8], out: &mut Vec<u8>) {
+        let at = self.begin(BASE_DELTA, size, out);
+        out.extend_from_slice(base.as_bytes());
         out.extend_from_slice(z);
         self.hasher.update(&out[at..]);
     }

@@ -379,13 +379,29 @@ pub trait Unpack {
     fn read(&mut self, at: u64, len: u64) -> io::Result<Vec<u8>>;
     /// An object that the pack builds upon without having it.
     fn base(&mut self, oid: &Oid) -> io::Result<Option<(ObjectKind, Vec<u8>)>>;
-    /// Takes an object that was a delta, whose entry begins there, or says why not.
-    fn take(&mut self, at: u64, kind: ObjectKind, oid: Oid, raw: &[u8]) -> Result<(), PackError>;
+    /// Takes an object that was a delta, or says why not.
+    fn take(&mut self, made: &Made<'_>) -> Result<(), PackError>;
+}
+
+/// An object that came as a delta.
+#[derive(Debug, Clone, Copy)]
+pub struct Made<'a> {
+    /// Where the delta lies.
+    pub entry: &'a PackEntry,
+    /// What it builds upon.
+    pub base: Oid,
+    /// The kind of both.
+    pub kind: ObjectKind,
+    /// Its id.
+    pub oid: Oid,
+    /// Its bytes.
+    pub raw: &'a [u8],
 }
 
 /// An object, and the deltas upon it that are still to be made.
 struct Frame {
     kind: ObjectKind,
+    oid: Oid,
     raw: Vec<u8>,
     deltas: Vec<u32>,
 }
@@ -438,8 +454,8 @@ pub fn resolve(entries: &[PackEntry], limits: &PackLimits, with: &mut impl Unpac
         }
         let z = with.read(entry.z_at, entry.z_len)?;
         let raw = inflate(&z, entry.size).map_err(|why| stream(entry.at, why))?;
-        left -=
-            descend(entries, limits, with, &mut deltas, Frame { kind, raw, deltas: upon }, &mut budget, &mut large)?;
+        let first = Frame { kind, oid, raw, deltas: upon };
+        left -= descend(entries, limits, with, &mut deltas, first, &mut budget, &mut large)?;
     }
     // What is left builds upon objects that the repository has, or upon nothing.
     let outside: Vec<Oid> = deltas.by_oid.keys().copied().collect();
@@ -449,8 +465,8 @@ pub fn resolve(entries: &[PackEntry], limits: &PackLimits, with: &mut impl Unpac
             deltas.by_oid.insert(oid, upon);
             continue;
         };
-        left -=
-            descend(entries, limits, with, &mut deltas, Frame { kind, raw, deltas: upon }, &mut budget, &mut large)?;
+        let first = Frame { kind, oid, raw, deltas: upon };
+        left -= descend(entries, limits, with, &mut deltas, first, &mut budget, &mut large)?;
     }
     // With files left out, what builds upon them cannot be made; the push is refused for their sake.
     if left > 0 && large == 0 { Err(PackError::Unresolved(left)) } else { Ok(large) }
@@ -515,7 +531,7 @@ fn descend(
             memory -= std::mem::take(&mut frame.raw).len() as u64;
         }
         let oid = object_id(kind, &raw)?;
-        with.take(entry.at, kind, oid, &raw)?;
+        with.take(&Made { entry, base: frame.oid, kind, oid, raw: &raw })?;
         count += 1;
         let upon = deltas.upon(Some(entry.at), &oid);
         if !upon.is_empty() {
@@ -523,7 +539,7 @@ fn descend(
             if memory > limits.memory {
                 return Err(PackError::Limit("too many large deltas upon deltas".to_owned()));
             }
-            stack.push((Frame { kind, raw, deltas: upon }, next_depth));
+            stack.push((Frame { kind, oid, raw, deltas: upon }, next_depth));
         }
     }
     Ok(count)
@@ -550,8 +566,8 @@ mod tests {
         fn base(&mut self, oid: &Oid) -> io::Result<Option<(ObjectKind, Vec<u8>)>> {
             Ok(self.outside.get(oid).cloned())
         }
-        fn take(&mut self, _: u64, kind: ObjectKind, oid: Oid, raw: &[u8]) -> Result<(), PackError> {
-            self.made.push((kind, oid, raw.to_vec()));
+        fn take(&mut self, made: &Made<'_>) -> Result<(), PackError> {
+            self.made.push((made.kind, made.oid, made.raw.to_vec()));
             Ok(())
         }
     }
