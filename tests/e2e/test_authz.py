@@ -345,8 +345,10 @@ def test_whoami(hub, people, caller):
 def test_own_repositories(hub, people, place, caller):
     answer = hub.get("/api/settings/repositories", people[caller])
     answer.expect(401 if caller in WRONG or caller == "nobody" else 200)
+    hub.get("/api/settings/quota", people[caller]).expect(401 if caller in WRONG or caller == "nobody" else 200)
     answer = hub.get("/api/organizations/acme/settings/repositories", people[caller])
     member = caller in KNOWN or caller == "scoped-elsewhere"
+    hub.get("/api/organizations/acme/settings/quota", people[caller]).expect(401 if caller in WRONG or caller == "nobody" else 200 if member else 403)
     answer.expect(401 if caller in WRONG or caller == "nobody" else 200 if member else 403)
     if member:  # a fine-grained token sees in lists what everyone sees
         sees = {r["id"] for r in answer.json()}

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use haina_types::{Oid, RefName, RepoKind, RepoName, RepoPath, Timestamp, Visibility};
 
+use crate::git_usage;
 use crate::people::{Namespace, namespace_columns};
 use crate::search::{self, Term};
 use crate::sql::{Row, Sql, Value, statements, values};
@@ -224,6 +225,7 @@ pub async fn insert_repo(s: &mut Session, repo: &NewRepo<'_>) -> Result<i64> {
     ];
     let id = s.one(&INSERT_REPO, &params).await?.int(0)?;
     search::put_name(s, id).await?;
+    s.note_repo(repo.ns_id);
     Ok(id)
 }
 
@@ -261,12 +263,14 @@ pub async fn find_repo_by_public_id(s: &mut Session, public_id: &str) -> Result<
 
 /// Deletes a repository with all that is its own; events about it stay.
 pub async fn delete_repo(s: &mut Session, id: i64) -> Result<bool> {
+    git_usage::note_deletion(s, id).await?;
     Ok(s.exec(&DELETE_REPO, &values![id]).await? > 0)
 }
 
 /// Gives a repository another owner or name. [`crate::Error::Conflict`] says that the place is taken.
 pub async fn rename_repo(s: &mut Session, id: i64, ns_id: i64, name: &RepoName, now: Timestamp) -> Result<bool> {
     let fold = name.fold();
+    git_usage::note_move(s, id).await?;
     let found = s.exec(&RENAME_REPO, &values![id, ns_id, name.as_str(), &fold, now]).await? > 0;
     search::put_name(s, id).await?;
     Ok(found)

@@ -435,6 +435,14 @@ revoke = Revoke
 revoke-named = Revoke token { $name }
 
 ## Keys for SSH
+usage = Storage
+usage-intro = What there is, and what there may be at most. What is in several repositories counts in each.
+usage-bytes = Files
+usage-repos = Repositories and buckets
+usage-of = { $used } of { $most }
+usage-free = { $used }, without a limit
+usage-parts = { $git } of history and { $large } of large files, earlier versions included.
+usage-full = There is no room left. Delete what is no longer needed, or ask an administrator of this site for more.
 keys = SSH keys
 keys-intro = With a public key of yours, git clones and pushes over SSH without a password or token. Add one for each machine and remove it when it is no longer needed.
 keys-yours = Your keys

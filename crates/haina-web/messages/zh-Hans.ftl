@@ -383,6 +383,14 @@ revoke = 撤销
 revoke-named = 撤销令牌 { $name }
 
 ## Keys for SSH
+usage = 存储空间
+usage-intro = 已用多少、最多可用多少。同一内容在几个仓库里，就算几次。
+usage-bytes = 文件
+usage-repos = 仓库和存储桶
+usage-of = 已用 { $used }，上限 { $most }
+usage-free = 已用 { $used }，没有上限
+usage-parts = 提交历史 { $git }，大文件 { $large }，包括旧版本。
+usage-full = 空间已用完。请删除不再需要的内容，或向站点管理员申请更多空间。
 keys = SSH 公钥
 keys-intro = 添加公钥后，git 可以通过 SSH 克隆和推送，不需要密码或令牌。给每台机器单独添加一个，不用时移除。
 keys-yours = 已有的公钥

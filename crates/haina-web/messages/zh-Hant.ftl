@@ -383,6 +383,14 @@ revoke = 撤銷
 revoke-named = 撤銷權杖 { $name }
 
 ## Keys for SSH
+usage = 儲存空間
+usage-intro = 已用多少、最多可用多少。同一內容在幾個儲存庫裡，就算幾次。
+usage-bytes = 檔案
+usage-repos = 儲存庫和儲存桶
+usage-of = 已用 { $used }，上限 { $most }
+usage-free = 已用 { $used }，沒有上限
+usage-parts = 提交歷史 { $git }，大型檔案 { $large }，包括舊版本。
+usage-full = 空間已用完。請刪除不再需要的內容，或向網站管理員申請更多空間。
 keys = SSH 公鑰
 keys-intro = 加入公鑰後，git 可以透過 SSH 複製和推送，不需要密碼或權杖。給每台機器各加一個，不用時移除。
 keys-yours = 已有的公鑰

@@ -44,6 +44,7 @@ mod signin;
 mod target;
 mod tokens;
 mod tree;
+mod usage;
 mod visit;
 mod webhooks;
 
@@ -76,6 +77,8 @@ pub fn router() -> Router<App> {
         .route("/settings/keys", get(keys::get).post(keys::post))
         .route("/settings/keys/remove", post(keys::remove))
         .route("/settings/follow", post(people::follow))
+        .route("/settings/usage", get(usage::own))
+        .route("/settings/organizations/{name}/usage", get(usage::org))
         .route("/settings/webhooks", get(webhooks::list).post(webhooks::create))
         .route("/settings/webhooks/{id}", get(webhooks::get).post(webhooks::post))
         .route("/settings/webhooks/{id}/deliveries/{delivery}", get(webhooks::delivery).post(webhooks::replay))

@@ -110,7 +110,7 @@ pub(crate) async fn post(State(app): State<App>, form: Posted) -> Answer {
                 Err(e) if e.code == Code::Conflict => {
                     Problem::new("name", l.with2("problem-repo-taken", "owner", owner, "name", form.get("name").trim()))
                 }
-                Err(e) if e.code == Code::Invalid => Problem::in_english("", e.message),
+                Err(e) if matches!(e.code, Code::Invalid | Code::TooLarge) => Problem::in_english("", e.message),
                 Err(e) => return Err(e.into()),
             }
         }

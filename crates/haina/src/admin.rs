@@ -11,6 +11,7 @@ use haina_types::{OrgRole, RepoKind, Slug, TokenRole};
 
 use crate::limits::Limits;
 use crate::provider::Providers;
+use crate::quota::Quotas;
 use crate::{Store, print, say};
 
 /// Manage people, organizations and tokens.
@@ -66,6 +67,9 @@ enum What {
     },
     /// What a repository, and one push, may have at most: prints it, after changing what is given.
     Limits(Limits),
+    /// What users and organizations may have at most: bytes, and repositories.
+    #[command(subcommand)]
+    Quota(Quotas),
     /// Make an invitation: prints its link's secret.
     Invite {
         #[command(flatten)]
@@ -386,6 +390,7 @@ impl Admin {
                 });
             }
             What::Limits(limits) => limits.run().await?,
+            What::Quota(quotas) => quotas.run().await?,
             What::Invite { store, email, days } => {
                 let app = store.open_existing().await?;
                 print(&app.invite(email.as_deref(), days).await?);

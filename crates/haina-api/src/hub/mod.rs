@@ -59,6 +59,8 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(overview::members))
         .routes(routes!(overview::own_repositories))
         .routes(routes!(overview::organization_repositories))
+        .routes(routes!(overview::own_quota))
+        .routes(routes!(overview::organization_quota))
         .routes(routes!(catalogue::model_tags))
         .routes(routes!(catalogue::dataset_tags))
         .routes(routes!(catalogue::templates))

@@ -88,6 +88,7 @@ impl App {
         db::insert_bucket(&mut tx, id).await?;
         let data = json!({"name": path.to_string(), "visibility": row.visibility});
         self.append(&mut tx, Some(access.actor()), "bucket.create", Some(id), Some(namespace.id), data).await?;
+        crate::quotas::check_settled(&mut tx, namespace).await?;
         tx.commit().await?;
         Ok(BucketInfo {
             visibility: row.visibility,
@@ -167,6 +168,7 @@ impl App {
     pub async fn delete_bucket(&self, access: &BucketAdmin) -> Result<()> {
         let repo = access.repo();
         let mut tx = self.db().begin().await?;
+        haina_db::git_usage::lock_whole(&mut tx, repo.id).await?;
         content::forget_repo(&mut tx, repo.id).await?;
         repos::delete_repo(&mut tx, repo.id).await?;
         // All that is told of it afterwards, and to whom, must follow from this.

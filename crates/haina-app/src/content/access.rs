@@ -97,6 +97,12 @@ impl App {
         })
     }
 
+    /// The same for somebody who has not said what they will upload: only if there is room for anything.
+    pub async fn open_upload(&self, access: &UploadAccess) -> Result<CasGrant> {
+        self.check_upload(access).await?;
+        Ok(self.cas_write_grant(access))
+    }
+
     /// The address of the store for a bucket's files.
     pub fn bucket_cas_url(&self, access: &BucketRead) -> String {
         self.cas_url(access.content())
@@ -108,8 +114,8 @@ impl App {
     }
 
     /// For uploads to a bucket, and downloads too.
-    pub fn bucket_write_grant(&self, access: &BucketWrite) -> CasGrant {
-        self.cas_write_grant(&access.write().upload())
+    pub async fn bucket_write_grant(&self, access: &BucketWrite) -> Result<CasGrant> {
+        self.open_upload(&access.write().upload()).await
     }
 
     fn cas_token(&self, at: CasAddress<'_>, bearer: Option<&str>) -> Result<AccessToken> {

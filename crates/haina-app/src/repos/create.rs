@@ -150,6 +150,7 @@ impl App {
         self.record(&mut tx, &write, &author, commit)
             .await?
             .ok_or_else(|| Error::internal("the first commit of a new repository lost a race"))?;
+        crate::quotas::check_settled(&mut tx, namespace).await?;
         tx.commit().await?;
         self.refresh_facts(id).await?;
         Ok(CreatedRepo { public_id, kind: new.kind, path })

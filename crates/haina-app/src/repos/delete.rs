@@ -13,6 +13,7 @@ impl App {
     pub async fn delete_repo(&self, access: &AdminAccess) -> Result<()> {
         let repo = access.repo();
         let mut tx = self.db().begin().await?;
+        haina_db::git_usage::lock_whole(&mut tx, repo.id).await?;
         content::forget_repo(&mut tx, repo.id).await?;
         haina_db::social::forget_likes(&mut tx, repo.id).await?;
         haina_db::git_pack::condemn_packs(&mut tx, repo.id, self.now()).await?;

@@ -68,6 +68,7 @@ impl App {
             };
             out.push(Copied { sha256: *sha256, error });
         }
+        crate::quotas::check_settled(&mut tx, &to.repo().namespace).await?;
         tx.commit().await?;
         Ok(out)
     }
@@ -144,6 +145,7 @@ impl App {
             .await?
             .ok_or_else(|| Error::internal("the first commit of a new repository lost a race"))?;
         content::link_committed(&mut tx, id, &files).await?;
+        crate::quotas::check_settled(&mut tx, target.namespace()).await?;
         tx.commit().await?;
         self.refresh_facts(id).await?;
         Ok(CreatedRepo { public_id, kind: source.kind, path })

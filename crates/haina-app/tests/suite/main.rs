@@ -15,6 +15,7 @@ mod manage;
 mod oauth;
 mod packs;
 mod people;
+mod quotas;
 mod refs;
 mod signin;
 mod social;

@@ -413,6 +413,20 @@ pub(super) fn pages(locale: Locale) -> Vec<(String, String)> {
     };
     add("tokens", &tokens(true));
     add("tokens-none", &tokens(false));
+    for (name, org, most) in [("usage", None, None), ("usage-org", Some("qingyun-lab".to_owned()), Some(10))] {
+        let page = usage::UsagePage {
+            l,
+            page: layout(Section::Settings, Some("lin")),
+            org,
+            git_bytes: 3,
+            large_bytes: 4_000_000,
+            bytes: 4_000_003,
+            bytes_most: most.map(|n| n << 30),
+            repos: 10,
+            repos_most: most,
+        };
+        add(name, &page);
+    }
     let keys = |full: bool| keys::KeysPage {
         l,
         page: layout(Section::Settings, Some("lin")),

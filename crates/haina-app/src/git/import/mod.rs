@@ -216,6 +216,14 @@ impl App {
         if wanted.dry_run {
             return Ok(checked.done);
         }
+        {
+            // Before the repository is made, so that none is left behind.
+            let mut s = self.db().read().await?;
+            if let Some(owner) = people::find_namespace(&mut s, &wanted.path.namespace.fold()).await? {
+                let bytes = checked.bytes.saturating_add(checked.large.total().1);
+                crate::quotas::check_bytes(&mut s, &owner, bytes).await?;
+            }
+        }
         let (access, at) = match (access, at) {
             (Some(access), Some(at)) => (access, at),
             _ => self.make_target(&caller, wanted).await?,
