@@ -470,6 +470,25 @@ def test_follows(hub, people, place, caller):
 
 
 @pytest.mark.parametrize("caller", CALLERS)
+def test_organizations(hub, people, caller):
+    """Who manages an organization, and who answers invitations to one."""
+    who, base = people[caller], "/api/organizations/acme"
+    refused = 401 if caller in WRONG or caller == "nobody" else 403
+    manages = caller in ("owner", "admin")
+    invite = {"email": "x@example.org", "role": "read"}
+    made = hub.post(f"{base}/invitations", OWNER, json=invite).expect(200).json()["id"]
+    hub.post(f"{base}/invitations", who, json=invite).expect(200 if manages else refused)
+    hub.get(f"{base}/invitations", who).expect(200 if manages else refused)
+    hub.request("PUT", f"{base}/members/{READER}/role", who, json={"role": "read"}).expect(200 if manages else refused)
+    hub.request("DELETE", f"{base}/members/nobody-here", who).expect(404 if manages else refused)
+    hub.request("DELETE", f"{base}/invitations/{made}", who).expect(200 if manages else refused)
+    acts = caller in ONESELF
+    hub.get("/api/settings/invitations", who).expect(200 if acts else refused)
+    for verb in ("accept", "decline"):
+        hub.post(f"/api/settings/invitations/{verb}", who, json={"token": "x"}).expect(404 if acts else refused)
+
+
+@pytest.mark.parametrize("caller", CALLERS)
 def test_webhooks(hub, people, caller):
     who, path = people[caller], "/api/settings/webhooks"
     body = {"url": "https://hook.example/", "watched": [{"type": "user", "name": "bob"}], "secret": "hidden"}
@@ -745,7 +764,7 @@ def test_every_operation_is_judged(hub):
     rows = [line.split("\t") for line in Path(__file__).with_name("authz.txt").read_text().splitlines() if line and line[0] != "#"]
     known = {row[0] for row in rows}
     assert len(known) == len(rows), "an operation is there twice"
-    classes = {"admin", "ask", "cas-read", "cas-write", "collect", "collection", "collection-write", "content", "create", "list", "member", "oauth", "open", "read", "self", "signed", "signed-in", "static", "talk", "write"}
+    classes = {"admin", "ask", "cas-read", "cas-write", "collect", "collection", "collection-write", "content", "create", "list", "member", "org-admin", "org-self", "oauth", "open", "read", "self", "signed", "signed-in", "static", "talk", "write"}
     assert {row[1] for row in rows} <= classes, {row[1] for row in rows} - classes
     have = {f"{method.upper()} {path}" for path, item in hub.get("/api/openapi.json").json()["paths"].items() for method in item
             if method in ("get", "head", "post", "put", "patch", "delete")}

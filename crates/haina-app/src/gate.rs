@@ -16,11 +16,14 @@ use crate::App;
 
 mod buckets;
 mod community;
+mod orgs;
 mod pass;
 
 pub use buckets::{BucketAdmin, BucketRead, BucketWrite};
 pub(crate) use community::collection_not_found;
 pub use community::{CollectAccess, CollectionRead, CollectionWrite, SelfAccess};
+pub(crate) use orgs::org_not_found;
+pub use orgs::{OrgAdmin, OrgMember};
 pub(crate) use pass::Pass;
 
 /// The token through which somebody asks.

@@ -3,7 +3,7 @@
 use crate::sql::Sql;
 use crate::{
     Db, Result, buckets, collections, content, discussions, gates, git, git_pack, git_usage, identity, jobs, ledger,
-    lfs, meta, moves, oauth, people, repos, search, social, ssh_keys, webhooks,
+    lfs, meta, moves, oauth, orgs, people, repos, search, social, ssh_keys, webhooks,
 };
 
 impl Db {
@@ -25,6 +25,7 @@ impl Db {
             meta::STATEMENTS,
             moves::STATEMENTS,
             oauth::STATEMENTS,
+            orgs::STATEMENTS,
             people::STATEMENTS,
             repos::STATEMENTS,
             social::STATEMENTS,

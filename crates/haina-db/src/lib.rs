@@ -28,6 +28,7 @@ pub mod meta;
 mod migrate;
 pub mod moves;
 pub mod oauth;
+pub mod orgs;
 pub mod people;
 mod postgres;
 pub mod repos;

@@ -40,6 +40,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     14 "0014_identity";
     15 "0015_publisher";
     16 "0016_quota";
+    17 "0017_orgs";
 };
 
 /// PostgreSQL's advisory lock for migrating ("hainamig").

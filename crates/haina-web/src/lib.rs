@@ -35,6 +35,7 @@ mod logout;
 mod manage;
 mod messages;
 mod new;
+mod orgs;
 mod parts;
 mod people;
 mod profile;
@@ -79,6 +80,9 @@ pub fn router() -> Router<App> {
         .route("/settings/follow", post(people::follow))
         .route("/settings/usage", get(usage::own))
         .route("/settings/organizations/{name}/usage", get(usage::org))
+        .route("/settings/organizations", get(orgs::list).post(orgs::answer))
+        .route("/settings/organizations/{name}/members", get(orgs::members).post(orgs::change))
+        .route("/settings/invitations/{secret}", get(orgs::invitation).post(orgs::answer_link))
         .route("/settings/webhooks", get(webhooks::list).post(webhooks::create))
         .route("/settings/webhooks/{id}", get(webhooks::get).post(webhooks::post))
         .route("/settings/webhooks/{id}/deliveries/{delivery}", get(webhooks::delivery).post(webhooks::replay))

@@ -209,7 +209,14 @@ enum Org {
         #[command(flatten)]
         store: Store,
     },
-    /// End a membership.
+    /// List an organization's members: name and role.
+    Members {
+        /// The organization.
+        org: Slug,
+        #[command(flatten)]
+        store: Store,
+    },
+    /// End a membership. An organization is never without an administrator.
     Remove {
         /// The organization.
         org: Slug,
@@ -330,6 +337,13 @@ impl Admin {
                 let app = store.open_existing().await?;
                 app.add_org(NewOrg { name: name.clone(), full_name, owner }).await?;
                 say(&format!("Made organization {name}."));
+            }
+            What::Org(Org::Members { org, store }) => {
+                let app = store.open_existing().await?;
+                let access = app.operate_org(&org).await?;
+                for member in app.list_members_of(&access).await? {
+                    print(&format!("{}\t{}", member.name, member.role.as_str()));
+                }
             }
             What::Org(Org::Remove { org, user, store }) => {
                 store.open_existing().await?.remove_member(&org, &user).await?;

@@ -13,6 +13,7 @@ mod large;
 mod likes;
 mod list;
 mod log;
+mod orgs;
 mod overview;
 mod people;
 mod refs;
@@ -60,6 +61,13 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(overview::own_repositories))
         .routes(routes!(overview::organization_repositories))
         .routes(routes!(overview::own_quota))
+        .routes(routes!(orgs::set_role))
+        .routes(routes!(orgs::remove))
+        .routes(routes!(orgs::invitations, orgs::invite))
+        .routes(routes!(orgs::revoke))
+        .routes(routes!(orgs::own))
+        .routes(routes!(orgs::accept))
+        .routes(routes!(orgs::decline))
         .routes(routes!(overview::organization_quota))
         .routes(routes!(catalogue::model_tags))
         .routes(routes!(catalogue::dataset_tags))

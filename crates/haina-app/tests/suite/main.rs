@@ -13,6 +13,7 @@ mod keys;
 mod limits;
 mod manage;
 mod oauth;
+mod orgs;
 mod packs;
 mod people;
 mod quotas;
