@@ -120,3 +120,98 @@ def test_members_by_the_pages(hub, org):
     assert page.status == 422 and "without an administrator" in page.text
     send(ada, ada.get(at), at, action="remove", user="ben")
     assert members(hub, org) == {"ada": "admin"}
+
+
+# ---------------------------------------------------------------- resource groups
+
+
+@pytest.fixture
+def lab(hub, org):
+    """An organization of ada's; ben has a role in its group, cyd has none there."""
+    for user in ("ben", "cyd"):
+        hub.admin("org", "member", org, user, "--role", "write")
+    made = hub.post(f"/api/organizations/{org}/resource-groups", "ada", json={"name": "inner", "users": [{"user": "ben", "role": "contributor"}]}).expect(200)
+    return org, made.json()["id"]
+
+
+def test_the_client_makes_things_in_a_group(hub, lab):
+    """`resource_group_id` of the published client."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+
+    org, group = lab
+    ada, ben, cyd = (HfApi(endpoint=hub.url, token=hub.tokens[name]) for name in ("ada", "ben", "cyd"))
+    ada.create_repo(f"{org}/m", private=True, resource_group_id=group)
+    ada.upload_file(repo_id=f"{org}/m", path_or_fileobj=bytes(range(256)) * 5000, path_in_repo="w.bin")
+    ben.create_repo(f"{org}/by-ben", private=True, resource_group_id=group)
+    ben.create_bucket(f"{org}/runs", private=True, resource_group_id=group)
+    for api in (cyd, ben):
+        with pytest.raises(HfHubHTTPError):
+            api.create_repo(f"{org}/x", private=True, resource_group_id="0" * 24)
+    with pytest.raises(HfHubHTTPError):
+        cyd.create_repo(f"{org}/x", private=True, resource_group_id=group)
+    assert ben.model_info(f"{org}/m").id == f"{org}/m"
+    assert {m.id for m in ben.list_models(author=org)} == {f"{org}/m", f"{org}/by-ben"}
+    # For a writer of the organization who has no role in the group there is nothing.
+    with pytest.raises(RepositoryNotFoundError):
+        cyd.model_info(f"{org}/m")
+    assert not list(cyd.list_models(author=org)) and hub.get(f"/api/buckets/{org}", "cyd").json() == []
+    for path in (f"/{org}/m/resolve/main/w.bin", f"/{org}/m.git/info/refs?service=git-upload-pack", f"/api/models/{org}/m/xet-write-token/main", f"/{org}/m", f"/api/buckets/{org}/runs/tree"):
+        hub.get(path, "cyd").expect(404)
+    ada.duplicate_repo(f"{org}/m", f"{org}/copy", private=True, resource_group_id=group) if hasattr(ada, "duplicate_repo") else \
+        hub.post(f"/api/models/{org}/m/duplicate", "ada", json={"repository": f"{org}/copy", "private": True, "resourceGroupId": group}).expect(200)
+    told = hub.get(f"/api/organizations/{org}/resource-groups/{group}", "ben").expect(200).json()
+    assert {(r["type"], r["name"]) for r in told["repos"]} == {("model", f"{org}/{n}") for n in ("m", "by-ben", "copy")} | {("bucket", f"{org}/runs")}
+    assert [(u["user"], u["role"]) for u in told["users"]] == [("ben", "contributor")]
+
+
+def test_putting_in_and_taking_out(hub, lab):
+    org, group = lab
+    at = f"/api/organizations/{org}/resource-groups/{group}"
+    hub.create(f"{org}/m", "ada", visibility="private").expect(200)
+    hub.post(f"/api/buckets/{org}/b", "ada", json={"private": True}).expect(200)
+    hub.get(f"/api/models/{org}/m", "cyd").expect(200)
+    put = lambda value, who="ada", what=f"models/{org}/m": hub.post(f"/api/{what}/resource-group", who, json={"resourceGroupId": value})
+    put(group, "cyd").expect(403)
+    put("0" * 24).expect(404)
+    put(group).expect(200)
+    put(group, what=f"buckets/{org}/b").expect(200)
+    hub.get(f"/api/models/{org}/m", "cyd").expect(404)
+    hub.get(f"/api/buckets/{org}/b", "cyd").expect(404)
+    assert hub.get(f"/api/models/{org}/m/resource-group", "ada").json() == {"id": group, "name": "inner"}
+    hub.request("PATCH", f"{at}/users/ben", "ada", json={"role": "write"}).expect(200)
+    hub.commit(f"{org}/m", "ben", wire.file("a.txt", "x")).expect(200)
+    hub.request("DELETE", f"{at}/users/ben", "ada").expect(200)
+    hub.get(f"/api/models/{org}/m", "ben").expect(404)
+    hub.request("DELETE", at, "ada").expect(409)
+    put(None).expect(200)
+    put(None, what=f"buckets/{org}/b").expect(200)
+    assert hub.get(f"/api/models/{org}/m/resource-group", "ada").json() is None
+    hub.request("DELETE", at, "ada").expect(200)
+    hub.get(at, "ada").expect(404)
+    for wrong in ({}, {"name": ""}, {"name": "x" * 101}, {"name": "x", "users": [{"user": "ben", "role": "boss"}]}):
+        hub.post(f"/api/organizations/{org}/resource-groups", "ada", json=wrong).expect(400, 422)
+    hub.post(f"/api/organizations/{org}/resource-groups", "ada", json={"name": "x", "users": [{"user": "alice", "role": "read"}]}).expect(404)
+    assert hub.get(f"/api/organizations/{org}/resource-groups", "ada").json() == [], "all or nothing"
+
+
+def test_groups_by_the_pages(hub, lab):
+    org, group = lab
+    at = f"/settings/organizations/{org}/groups"
+    hub.create(f"{org}/m", "ada", visibility="private").expect(200)
+    ada, cyd = browser.person(hub, "ada"), browser.person(hub, "cyd")
+    assert "inner" not in cyd.get(at).text and send(cyd, cyd.get(at), at, action="delete", group=group).status == 403
+    send(ada, ada.get(at), at, action="add-repo", group=group, repo=f"{org}/m")
+    send(ada, ada.get(at), at, action="add-user", group=group, user="cyd", role="read")
+    page = cyd.get(at).text
+    assert "inner" in page and f"{org}/m" in page and 'value="add-user"' not in page
+    assert cyd.get(f"/{org}/m").status == 200
+    send(ada, ada.get(at), at, action="remove-user", group=group, user="cyd")
+    assert cyd.get(f"/{org}/m").status == 404
+    for fields, words in (({"action": "add-user", "user": "alice", "role": "read"}, "not a member"), ({"action": "add-repo", "repo": "alice/none"}, "no such repository"),
+                          ({"action": "delete"}, "Take the repositories out"), ({"action": "create", "name": "INNER"}, "of this name already")):
+        answer = send(ada, ada.get(at), at, group=group, **fields)
+        assert answer.status == 422 and words in answer.text, answer
+    send(ada, ada.get(at), at, action="remove-repo", repo=f"{org}/m")
+    send(ada, ada.get(at), at, action="delete", group=group)
+    assert cyd.get(f"/{org}/m").status == 200 and hub.get(f"/api/organizations/{org}/resource-groups", "ada").json() == []

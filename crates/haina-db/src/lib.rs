@@ -20,6 +20,7 @@ pub mod gates;
 pub mod git;
 pub mod git_pack;
 pub mod git_usage;
+pub mod groups;
 pub mod identity;
 pub mod jobs;
 pub mod ledger;

@@ -21,6 +21,7 @@ mod discussion;
 mod discussions;
 mod error;
 mod form;
+mod groups;
 mod home;
 mod identity;
 mod join;
@@ -82,6 +83,7 @@ pub fn router() -> Router<App> {
         .route("/settings/organizations/{name}/usage", get(usage::org))
         .route("/settings/organizations", get(orgs::list).post(orgs::answer))
         .route("/settings/organizations/{name}/members", get(orgs::members).post(orgs::change))
+        .route("/settings/organizations/{name}/groups", get(groups::get).post(groups::post))
         .route("/settings/invitations/{secret}", get(orgs::invitation).post(orgs::answer_link))
         .route("/settings/webhooks", get(webhooks::list).post(webhooks::create))
         .route("/settings/webhooks/{id}", get(webhooks::get).post(webhooks::post))

@@ -101,6 +101,7 @@ pub(crate) async fn post(State(app): State<App>, form: Posted) -> Answer {
                 namespace: Some(namespace),
                 name,
                 visibility: Some(if private { Visibility::Private } else { Visibility::Public }),
+                group: None,
                 license: form.text("licence"),
                 sdk: None,
                 files: Vec::new(),

@@ -17,7 +17,7 @@ use crate::usage::org_of;
 use crate::visit::{Answer, Visit, go, render, show};
 
 /// The roles of a form, weakest first.
-const ROLES: [OrgRole; 4] = [OrgRole::Read, OrgRole::Contributor, OrgRole::Write, OrgRole::Admin];
+pub(crate) const ROLES: [OrgRole; 4] = [OrgRole::Read, OrgRole::Contributor, OrgRole::Write, OrgRole::Admin];
 
 /// An open invitation.
 pub(crate) struct Invitation {

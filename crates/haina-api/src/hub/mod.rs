@@ -8,6 +8,7 @@ mod delete;
 mod discussions;
 mod duplicate;
 mod gated;
+mod groups;
 mod info;
 mod large;
 mod likes;
@@ -62,6 +63,12 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(overview::organization_repositories))
         .routes(routes!(overview::own_quota))
         .routes(routes!(orgs::set_role))
+        .routes(routes!(groups::list, groups::create))
+        .routes(routes!(groups::info, groups::update, groups::delete))
+        .routes(routes!(groups::add_users))
+        .routes(routes!(groups::set_role, groups::remove_user))
+        .routes(routes!(groups::of_repo, groups::set_of_repo))
+        .routes(routes!(groups::set_of_bucket))
         .routes(routes!(orgs::remove))
         .routes(routes!(orgs::invitations, orgs::invite))
         .routes(routes!(orgs::revoke))

@@ -42,7 +42,7 @@ fn invite_body(invite: &OrgInvite) -> Value {
 #[derive(Deserialize, utoipa::ToSchema)]
 pub struct NewRole {
     /// `read`, `contributor`, `write` or `admin`
-    role: String,
+    pub(super) role: String,
 }
 
 /// Gives a member another role. An organization is never without an administrator.

@@ -23,7 +23,7 @@ pub struct CasGrant {
 pub struct CasAddress<'a> {
     /// The store's id and epoch.
     pub store: &'a str,
-    /// The domain: a namespace's id.
+    /// The domain: a namespace's id, or less than nothing for a resource group.
     pub domain: &'a str,
 }
 
@@ -69,7 +69,7 @@ impl App {
 
     /// The address of the store for a repository's content.
     pub fn cas_url(&self, access: &ContentAccess) -> String {
-        self.domain_url(access.repo().namespace.id)
+        self.domain_url(access.repo().domain())
     }
 
     /// For downloads.
@@ -78,7 +78,7 @@ impl App {
         self.cas_grant(AccessToken {
             repo_id: repo.id,
             user_id: access.actor(),
-            domain: repo.namespace.id,
+            domain: repo.domain(),
             write: false,
             proposed: false,
             expires: self.now().seconds() + TOKEN_SECONDS,

@@ -1,6 +1,7 @@
 //! People and their keys: accounts, organizations, tokens, sessions, invitations.
 
 mod accounts;
+mod groups;
 mod invitations;
 mod members;
 mod orgs;
@@ -12,6 +13,7 @@ mod tokens;
 
 pub use accounts::{NewUser, SignUp, Signup};
 pub(crate) use accounts::{check_email, check_full_name, taken};
+pub use groups::{GroupView, NewGroup};
 pub use haina_db::people::Namespace;
 pub use invitations::{INVITE_DAYS, Invitee, NewInvite, OrgInvite, Which};
 pub use orgs::NewOrg;

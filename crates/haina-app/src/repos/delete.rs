@@ -20,7 +20,7 @@ impl App {
         repos::delete_repo(&mut tx, repo.id).await?;
         // All that is told of it afterwards, and to whom, must follow from this.
         let data = json!({"kind": repo.kind, "name": repo.path().to_string(), "id": repo.public_id,
-            "visibility": repo.visibility});
+            "visibility": repo.visibility, "group": repo.group_id});
         self.append(&mut tx, access.actor(), "repo.delete", Some(repo.id), Some(repo.namespace.id), data).await?;
         tx.commit().await?;
         Ok(())

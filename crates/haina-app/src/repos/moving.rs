@@ -37,7 +37,9 @@ impl App {
         to: &RepoPath,
     ) -> Result<RepoPath> {
         let kind = moved.kind;
-        let target = self.create_in(caller, Some(&to.namespace)).await?;
+        // Within its organization it stays in its group; elsewhere it is in none.
+        let group = moved.group_id.filter(|_| moved.namespace.name.fold() == to.namespace.fold());
+        let target = self.create_within(caller, Some(&to.namespace), group).await?;
         let to = RepoPath { namespace: target.namespace().name.clone(), name: to.name.clone() };
         let (id, was) = (moved.id, moved.path());
         if was == to {

@@ -8,6 +8,7 @@ mod commits;
 mod discussions;
 mod gate;
 mod git;
+mod groups;
 mod hub;
 mod keys;
 mod limits;

@@ -22,7 +22,7 @@ both! {
             tokio::spawn(async move {
                 let name: haina_types::RepoName = format!("m{i}").parse().unwrap();
                 if i % 2 == 0 {
-                    let new = haina_app::buckets::NewBucket { namespace: None, name, visibility: None };
+                    let new = haina_app::buckets::NewBucket { namespace: None, name, visibility: None, group: None };
                     return app.create_bucket(&alice, new).await.map(drop);
                 }
                 let new = haina_app::repos::NewRepo {
@@ -31,6 +31,7 @@ both! {
                     name,
                     visibility: None,
                     license: None,
+                    group: None,
                     sdk: None,
                     files: Vec::new(),
                 };
@@ -101,7 +102,7 @@ both! {
         let e = hub.app.move_repo(&alice, MODEL, &repo, &to).await.unwrap_err();
         assert!(e.code == Code::TooLarge && e.message.contains("organization 'lab' uses 0 bytes of"), "{e:?}");
         let content = hub.app.read_content(&alice, MODEL, &repo).await.unwrap();
-        let copy = || Duplicate { to: "lab/copy".parse().unwrap(), visibility: None };
+        let copy = || Duplicate { to: "lab/copy".parse().unwrap(), visibility: None, group: None };
         hub.app.set_quota(&own("lab"), |q| q.bytes = Some(Bound::Most(1000))).await.unwrap();
         assert_eq!(hub.app.duplicate_repo(&alice, &content, copy()).await.unwrap_err().code, Code::TooLarge);
         assert_eq!((used(Some(&lab)).await.repos, used(None).await), (0, before));

@@ -486,6 +486,37 @@ pub(super) fn pages(locale: Locale) -> Vec<(String, String)> {
             whom: "<".into(),
         };
         add(if full { "members-managed" } else { "members" }, &page);
+        let page = groups::GroupsPage {
+            l,
+            page: layout(Section::Settings, Some("lin")),
+            org: "qingyun-lab".into(),
+            may_manage: full,
+            saved: full,
+            groups: ["<内部>", "b"]
+                .into_iter()
+                .filter(|_| full)
+                .map(|name| groups::Group {
+                    id: "0123456789abcdef01234567".into(),
+                    name: name.into(),
+                    description: "<x>".into(),
+                    users: vec![("lin".into(), profile::role_key(haina_types::OrgRole::Read))],
+                    repos: vec!["datasets/qingyun-lab/rows".into()],
+                })
+                .collect(),
+            problems: if full {
+                vec![
+                    Problem::new("name", l.t("problem-group-taken")),
+                    Problem::new("", l.t("problem-no-member")),
+                    Problem::new("", l.t("problem-no-repo")),
+                    Problem::new("", l.t("problem-group-full")),
+                ]
+            } else {
+                vec![]
+            },
+            name: "<".into(),
+            description: String::new(),
+        };
+        add(if full { "groups" } else { "groups-none" }, &page);
     }
     let keys = |full: bool| keys::KeysPage {
         l,

@@ -262,7 +262,7 @@ impl App {
         let access = match self.write(caller, wanted.kind, &wanted.path).await {
             Err(e) if e.code == Code::RepoNotFound && wanted.create.is_some() => {
                 // Whoever may not make it hears so before anything is read.
-                self.create_in(caller, Some(&wanted.path.namespace)).await?;
+                self.create_in(caller, Some(&wanted.path.namespace), None).await?;
                 return Ok(None);
             }
             Err(e) if e.code == Code::RepoNotFound => {
@@ -298,6 +298,7 @@ impl App {
             name: wanted.path.name.clone(),
             visibility: wanted.create,
             license: None,
+            group: None,
             sdk: None,
             files: Vec::new(),
         };
