@@ -345,8 +345,10 @@ def test_whoami(hub, people, caller):
 def test_own_repositories(hub, people, place, caller):
     answer = hub.get("/api/settings/repositories", people[caller])
     answer.expect(401 if caller in WRONG or caller == "nobody" else 200)
+    hub.get("/api/settings/quota", people[caller]).expect(401 if caller in WRONG or caller == "nobody" else 200)
     answer = hub.get("/api/organizations/acme/settings/repositories", people[caller])
     member = caller in KNOWN or caller == "scoped-elsewhere"
+    hub.get("/api/organizations/acme/settings/quota", people[caller]).expect(401 if caller in WRONG or caller == "nobody" else 200 if member else 403)
     answer.expect(401 if caller in WRONG or caller == "nobody" else 200 if member else 403)
     if member:  # a fine-grained token sees in lists what everyone sees
         sees = {r["id"] for r in answer.json()}
@@ -465,6 +467,42 @@ def test_follows(hub, people, place, caller):
             answer.expect(200 if caller in ONESELF else 401 if caller in WRONG or caller == "nobody" else 403)
     for path in ("/api/users/alice/followers", "/api/users/alice/following", "/api/users/alice/likes", "/api/organizations/acme/followers"):
         hub.get(path, people[caller]).expect(401 if caller in WRONG else 200)
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_organizations(hub, people, caller):
+    """Who manages an organization, and who answers invitations to one."""
+    who, base = people[caller], "/api/organizations/acme"
+    refused = 401 if caller in WRONG or caller == "nobody" else 403
+    manages = caller in ("owner", "admin")
+    invite = {"email": "x@example.org", "role": "read"}
+    made = hub.post(f"{base}/invitations", OWNER, json=invite).expect(200).json()["id"]
+    hub.post(f"{base}/invitations", who, json=invite).expect(200 if manages else refused)
+    hub.get(f"{base}/invitations", who).expect(200 if manages else refused)
+    hub.request("PUT", f"{base}/members/{READER}/role", who, json={"role": "read"}).expect(200 if manages else refused)
+    hub.request("DELETE", f"{base}/members/nobody-here", who).expect(404 if manages else refused)
+    hub.request("DELETE", f"{base}/invitations/{made}", who).expect(200 if manages else refused)
+    knows = manages or caller in ("reader", "contributor", "writer", "owner-reads", "scoped-read")
+    group = hub.post(f"{base}/resource-groups", OWNER, json={"name": f"g{next(numbers)}"}).expect(200).json()["id"]
+    at = f"{base}/resource-groups/{group}"
+    seen = hub.get(f"{base}/resource-groups", who).expect(200 if knows else refused)
+    sees = manages or caller in ("owner-reads", "scoped-read")
+    assert not knows or (group in {g["id"] for g in seen.json()}) == sees, seen
+    hub.get(at, who).expect(200 if sees else 404 if knows else refused)
+    role, users = {"role": "read"}, {"users": [{"user": READER, "role": "read"}]}
+    for method, path, body in (("POST", f"{base}/resource-groups", {"name": f"g{next(numbers)}"}), ("PATCH", at, {"description": "x"}), ("POST", f"{at}/users", users),
+                               ("PATCH", f"{at}/users/{READER}", role), ("DELETE", f"{at}/users/{READER}", None), ("DELETE", at, None)):
+        hub.request(method, path, who, json=body).expect(200 if manages else refused)
+    # Of what one may not administer, the gate of the repository says so first.
+    for path in ("/api/models/acme/public/resource-group", "/api/models/acme/private/resource-group"):
+        want = expected(caller, "write", path.split("/")[4])
+        assert not (wrong := judge(hub.get(path, who), want, f"GET {path}")), wrong
+        want = expected(caller, "admin", path.split("/")[4])
+        assert not (wrong := judge(hub.post(path, who, json={"resourceGroupId": None}), want, f"POST {path}")), wrong
+    acts = caller in ONESELF
+    hub.get("/api/settings/invitations", who).expect(200 if acts else refused)
+    for verb in ("accept", "decline"):
+        hub.post(f"/api/settings/invitations/{verb}", who, json={"token": "x"}).expect(404 if acts else refused)
 
 
 @pytest.mark.parametrize("caller", CALLERS)
@@ -743,7 +781,7 @@ def test_every_operation_is_judged(hub):
     rows = [line.split("\t") for line in Path(__file__).with_name("authz.txt").read_text().splitlines() if line and line[0] != "#"]
     known = {row[0] for row in rows}
     assert len(known) == len(rows), "an operation is there twice"
-    classes = {"admin", "ask", "cas-read", "cas-write", "collect", "collection", "collection-write", "content", "create", "list", "member", "oauth", "open", "read", "self", "signed", "signed-in", "static", "talk", "write"}
+    classes = {"admin", "ask", "cas-read", "cas-write", "collect", "collection", "collection-write", "content", "create", "list", "member", "org-admin", "org-member", "org-self", "oauth", "open", "read", "self", "signed", "signed-in", "static", "talk", "write"}
     assert {row[1] for row in rows} <= classes, {row[1] for row in rows} - classes
     have = {f"{method.upper()} {path}" for path, item in hub.get("/api/openapi.json").json()["paths"].items() for method in item
             if method in ("get", "head", "post", "put", "patch", "delete")}

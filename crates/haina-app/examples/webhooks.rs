@@ -82,6 +82,7 @@ async fn main() -> anyhow::Result<()> {
         name: path.name.clone(),
         visibility: None,
         license: None,
+        group: None,
         sdk: None,
         files: Vec::new(),
     };

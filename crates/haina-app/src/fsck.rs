@@ -57,6 +57,16 @@ impl App {
         report.findings.extend(
             wrong.iter().map(|(repo, likes)| format!("repository {repo}: {likes} is not how many people like it")),
         );
+        let (repos, owners) = {
+            let mut s = self.db().read().await?;
+            haina_db::git_usage::list_wrong(&mut s, STEP).await?
+        };
+        report
+            .findings
+            .extend(repos.iter().map(|id| format!("repository {id}: its large files are not as large as is counted")));
+        report.findings.extend(
+            owners.iter().map(|id| format!("user or organization {id}: what it has is not what is counted for quotas")),
+        );
         let packs = self.check_packs(deep, &mut report.findings).await?;
         let content = self.check_content(deep, progress).await?;
         report.findings.extend(content.list.iter().map(|f| {

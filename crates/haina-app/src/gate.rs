@@ -7,7 +7,7 @@ use std::sync::Arc;
 use haina_db::gates::{self, AccessStatus};
 use haina_db::people::{self, Namespace, User};
 use haina_db::repos::{self, Repo, Viewer};
-use haina_db::{Session, moves};
+use haina_db::{Session, groups, moves};
 use haina_types::{
     Action, Code, Error, OrgRole, RepoKind, RepoPath, Result, Slug, Timestamp, TokenRole, TokenScope, Visibility,
 };
@@ -16,11 +16,14 @@ use crate::App;
 
 mod buckets;
 mod community;
+mod orgs;
 mod pass;
 
 pub use buckets::{BucketAdmin, BucketRead, BucketWrite};
 pub(crate) use community::collection_not_found;
 pub use community::{CollectAccess, CollectionRead, CollectionWrite, SelfAccess};
+pub(crate) use orgs::org_not_found;
+pub use orgs::{OrgAdmin, OrgMember};
 pub(crate) use pass::Pass;
 
 /// The token through which somebody asks.
@@ -256,7 +259,7 @@ impl UploadAccess {
     pub(crate) fn domain(&self) -> i64 {
         match self.actor {
             Some(actor) if self.proposed => actor,
-            _ => self.repo.namespace.id,
+            _ => self.repo.domain(),
         }
     }
 }
@@ -448,7 +451,14 @@ impl App {
             Some(Action::Admin)
         } else {
             let mut s = self.db().read().await?;
-            match people::find_org_role(&mut s, repo.namespace.id, user.id).await? {
+            let role = match (people::find_org_role(&mut s, repo.namespace.id, user.id).await?, repo.group_id) {
+                // What is in a group is for those who have a role there, and for administrators of the organization.
+                (Some(OrgRole::Read | OrgRole::Contributor | OrgRole::Write), Some(group)) => {
+                    groups::find_role(&mut s, group, user.id).await?
+                }
+                (role, _) => role,
+            };
+            match role {
                 None => None,
                 Some(OrgRole::Read) => Some(Action::Read),
                 Some(OrgRole::Contributor) if repo.created_by == Some(user.id) => Some(Action::Admin),
@@ -656,6 +666,7 @@ impl App {
 pub struct CreateAccess {
     namespace: Namespace,
     actor: i64,
+    group: Option<i64>,
 }
 
 impl CreateAccess {
@@ -669,6 +680,11 @@ impl CreateAccess {
         self.actor
     }
 
+    /// The resource group that it will be in.
+    pub fn group(&self) -> Option<i64> {
+        self.group
+    }
+
     /// Who makes a repository may write to it.
     pub(crate) fn write(&self, repo: Repo) -> WriteAccess {
         WriteAccess { repo: Arc::new(repo), actor: Some(self.actor) }
@@ -676,8 +692,43 @@ impl CreateAccess {
 }
 
 impl App {
-    /// May `caller` make repositories in this namespace (their own when `None`)?
-    pub async fn create_in(&self, caller: &Caller, namespace: Option<&Slug>) -> Result<CreateAccess> {
+    /// May `caller` make repositories in this namespace (their own when `None`), in this resource group of it if one
+    /// is given by the id that clients know?
+    pub async fn create_in(
+        &self,
+        caller: &Caller,
+        namespace: Option<&Slug>,
+        group: Option<&str>,
+    ) -> Result<CreateAccess> {
+        let user = caller.require_user()?;
+        let found = match group {
+            None => None,
+            Some(id) => {
+                let missing = || {
+                    let name = namespace.unwrap_or(&user.name);
+                    Error::new(Code::NotFound, format!("\"resourceGroupId\": '{name}' has no such resource group."))
+                };
+                let mut s = self.db().read().await?;
+                let ns = people::find_namespace(&mut s, &namespace.unwrap_or(&user.name).fold()).await?;
+                let ns = ns.ok_or_else(missing)?;
+                let group = groups::find_group(&mut s, ns.id, id).await?.ok_or_else(missing)?;
+                // Of a group in which they have no role, nobody is told.
+                if !user.is_admin && !groups::list_groups_of_user(&mut s, user.id).await?.contains(&group.id) {
+                    return Err(missing());
+                }
+                Some(group.id)
+            }
+        };
+        self.create_within(caller, namespace, found).await
+    }
+
+    /// The same when the group is known. Their role in the group counts, and not that in the organization.
+    pub(crate) async fn create_within(
+        &self,
+        caller: &Caller,
+        namespace: Option<&Slug>,
+        group: Option<i64>,
+    ) -> Result<CreateAccess> {
         let user = caller.require_user()?;
         let fold = namespace.unwrap_or(&user.name).fold();
         let refused = || {
@@ -689,13 +740,17 @@ impl App {
         };
         let mut s = self.db().read().await?;
         let ns = people::find_namespace(&mut s, &fold).await?.ok_or_else(refused)?;
-        let allowed = user.is_admin
-            || ns.id == user.id
-            || people::find_org_role(&mut s, ns.id, user.id).await?.is_some_and(|role| role >= OrgRole::Contributor);
+        let role = match (people::find_org_role(&mut s, ns.id, user.id).await?, group) {
+            (Some(OrgRole::Read | OrgRole::Contributor | OrgRole::Write), Some(group)) => {
+                groups::find_role(&mut s, group, user.id).await?
+            }
+            (role, _) => role,
+        };
+        let allowed = user.is_admin || ns.id == user.id || role.is_some_and(|role| role >= OrgRole::Contributor);
         if !allowed || !caller.token_may_create(&fold) {
             return Err(refused());
         }
-        Ok(CreateAccess { namespace: ns, actor: user.id })
+        Ok(CreateAccess { namespace: ns, actor: user.id, group })
     }
 
     /// Whose eyes a list is made for.
@@ -714,6 +769,7 @@ impl App {
         let mut s = self.db().read().await?;
         let orgs = people::list_orgs_of_user(&mut s, user.id).await?;
         let ns_ids = std::iter::once(user.id).chain(orgs.iter().map(|(ns, _)| ns.id)).collect();
-        Ok(Viewer::User { user_id: user.id, ns_ids })
+        let group_ids = groups::list_groups_of_user(&mut s, user.id).await?;
+        Ok(Viewer::User { user_id: user.id, ns_ids, group_ids })
     }
 }

@@ -19,6 +19,7 @@ pub mod lfs;
 pub mod limits;
 pub mod oauth;
 pub mod people;
+pub mod quotas;
 pub mod repos;
 pub mod requests;
 pub mod signin;

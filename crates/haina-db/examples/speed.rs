@@ -61,6 +61,7 @@ async fn fill(db: &Db, repositories: u64) -> Result<()> {
                 visibility: Visibility::Public,
                 created_by: Some(owner),
                 created_at: Timestamp(NOW.0 + i64::try_from(n)?),
+                group_id: None,
             };
             let id = repos::insert_repo(&mut tx, &new).await?;
             let mut oid = Oid::ZERO;

@@ -33,12 +33,22 @@ statements! {
         "insert into bucket (repo_id, bytes, files, seq, trimmed_seq, trimmed_at) values ($1, 0, 0, 0, 0, 0)"
     );
     FIND_COUNTERS = point(concat!("select ", counter_columns!(), " from bucket b where b.repo_id = $1"));
-    LIST_BUCKETS = long(concat!(
-        "select ", repo_columns!(), ", ", counter_columns!(), " from repo r join namespace n on n.id = r.ns_id
-         join bucket b on b.repo_id = r.id
-         where r.ns_id = $1 and r.kind = 'bucket' and r.fold > $2 and (r.visibility = 'public' or $3 = 1)
-         and r.fold like $4 escape '!' order by r.fold limit $5"
-    ));
+    LIST_BUCKETS = long_pair(
+        concat!(
+            "select ", repo_columns!(), ", ", counter_columns!(), " from repo r join namespace n on n.id = r.ns_id
+             join bucket b on b.repo_id = r.id
+             where r.ns_id = $1 and r.kind = 'bucket' and r.fold > $2 and (r.visibility = 'public' or $3 = 2 or ($3 = 1
+               and (r.group_id is null or r.group_id in (select value from json_each($6)))))
+             and r.fold like $4 escape '!' order by r.fold limit $5"
+        ),
+        concat!(
+            "select ", repo_columns!(), ", ", counter_columns!(), " from repo r join namespace n on n.id = r.ns_id
+             join bucket b on b.repo_id = r.id
+             where r.ns_id = $1 and r.kind = 'bucket' and r.fold > $2 and (r.visibility = 'public' or $3 = 2 or ($3 = 1
+               and (r.group_id is null or r.group_id = any($6))))
+             and r.fold like $4 escape '!' order by r.fold limit $5"
+        ),
+    );
     SAVE_COUNTERS = point("update bucket set bytes = $2, files = $3, seq = $4 where repo_id = $1");
 
     FIND_FILE = point(concat!("select ", file_columns!(), " from bucket_file where bucket_id = $1 and path = $2"));
@@ -271,13 +281,15 @@ pub async fn list_buckets(
     after: &str,
     limit: usize,
 ) -> Result<Vec<(Repo, Counters)>> {
-    let sees_private = match viewer {
-        Viewer::All => true,
-        Viewer::User { ns_ids, .. } => ns_ids.contains(&ns_id),
-        Viewer::Everyone => false,
+    // Nothing private, what is in their groups or in none, or everything.
+    let (sees_private, groups): (i64, &[i64]) = match viewer {
+        Viewer::All => (2, &[]),
+        Viewer::User { ns_ids, group_ids, .. } if ns_ids.contains(&ns_id) => (1, group_ids),
+        Viewer::User { .. } | Viewer::Everyone => (0, &[]),
     };
     let pattern = pattern(search);
-    let rows = s.rows(&LIST_BUCKETS, &values![ns_id, after, sees_private, &pattern, limit]).await?;
+    let [a, b, c, d, e] = values![ns_id, after, sees_private, &pattern, limit];
+    let rows = s.rows(&LIST_BUCKETS, &[a, b, c, d, e, Value::Ints(groups)]).await?;
     rows.iter().map(|r| Ok((Repo::from_row(r)?, Counters::from_row(r, crate::repos::REPO_COLUMNS)?))).collect()
 }
 

@@ -2,8 +2,8 @@
 
 use crate::sql::Sql;
 use crate::{
-    Db, Result, buckets, collections, content, discussions, gates, git, git_pack, git_usage, identity, jobs, ledger,
-    lfs, meta, moves, oauth, people, repos, search, social, ssh_keys, webhooks,
+    Db, Result, buckets, collections, content, discussions, gates, git, git_pack, git_usage, groups, identity, jobs,
+    ledger, lfs, meta, moves, oauth, orgs, people, repos, search, social, ssh_keys, webhooks,
 };
 
 impl Db {
@@ -18,6 +18,7 @@ impl Db {
             git::STATEMENTS,
             git_usage::STATEMENTS,
             git_pack::STATEMENTS,
+            groups::STATEMENTS,
             identity::STATEMENTS,
             jobs::STATEMENTS,
             ledger::STATEMENTS,
@@ -25,6 +26,7 @@ impl Db {
             meta::STATEMENTS,
             moves::STATEMENTS,
             oauth::STATEMENTS,
+            orgs::STATEMENTS,
             people::STATEMENTS,
             repos::STATEMENTS,
             social::STATEMENTS,

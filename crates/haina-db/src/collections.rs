@@ -467,8 +467,8 @@ fn items_statement<'a>(ids: &'a [i64], viewer: &'a Viewer, each: usize, postgres
     match viewer {
         Viewer::All => {}
         Viewer::Everyone => c.and("(i.repo_id is null or r.visibility = 'public')"),
-        Viewer::User { ns_ids, .. } => {
-            let own = c.any_of("r.ns_id", ns_ids);
+        Viewer::User { .. } => {
+            let own = c.own(viewer);
             c.and(&format!("(i.repo_id is null or r.visibility = 'public' or {own})"));
         }
     }
@@ -496,7 +496,7 @@ pub async fn list_items(s: &mut Session, ids: &[i64], viewer: &Viewer, each: usi
 /// Lists of every shape, for the test that prepares all statements.
 pub(crate) fn list_shapes(postgres: bool) -> Vec<Sql> {
     let mut out = Vec::new();
-    for viewer in [Viewer::Everyone, Viewer::All, Viewer::User { user_id: 1, ns_ids: vec![1] }] {
+    for viewer in [Viewer::Everyone, Viewer::All, Viewer::User { user_id: 1, ns_ids: vec![1], group_ids: vec![1] }] {
         out.push(items_statement(&[1], &viewer, 4, postgres).0);
         for sort in [Sort::Updated, Sort::Upvotes] {
             for full in [false, true] {

@@ -215,10 +215,15 @@ statements! {
     FILE_VERIFY = point("update file set sha256 = $2 where hash = $1");
 
     REPO_FILE_EXISTS = point("select 1 from repo_file where repo_id = $1 and file_hash = $2");
-    REPO_FILE_UPLOAD = point(
+    REPO_FILE_INSERT = point(
         "insert into repo_file (repo_id, file_hash, via, expires_at) values ($1, $2, 0, $3)
-         on conflict (repo_id, file_hash) do update set expires_at = excluded.expires_at where repo_file.via = 0"
+         on conflict (repo_id, file_hash) do nothing"
     );
+    REPO_FILE_EXTEND = point(
+        "update repo_file set expires_at = case via when 0 then $3 else expires_at end
+         where repo_id = $1 and file_hash = $2"
+    );
+    FILE_BYTES = point("select bytes from file where hash = $1");
     REPO_FILE_BYTES = long(
         "select coalesce(cast(sum(f.bytes) as bigint), 0) from repo_file r join file f on f.hash = r.file_hash where r.repo_id = $1"
     );
@@ -455,6 +460,21 @@ pub async fn keep_xorbs(s: &mut Session, kept: &[(XetHash, Timestamp)]) -> Resul
     Ok(())
 }
 
+/// Lets a repository read a file until then, unless it does so for longer already.
+async fn lend(s: &mut Session, repo_id: i64, hash: &XetHash, bytes: u64, expires: Timestamp) -> Result<()> {
+    // Whether the row is new must be known, because then it counts. One that goes in between is made again.
+    for _ in 0..3 {
+        if s.exec(&REPO_FILE_INSERT, &values![repo_id, hash, expires]).await? > 0 {
+            s.note_large(repo_id, signed(bytes));
+            return Ok(());
+        }
+        if s.exec(&REPO_FILE_EXTEND, &values![repo_id, hash, expires]).await? > 0 {
+            return Ok(());
+        }
+    }
+    Err(Error::unavailable("a file's place in a repository came and went"))
+}
+
 /// Registers a file in a repository, readable there until `expires` unless a commit keeps it. Its xorbs must be
 /// stored. The SHA-256, if any, is noted for this repository only; how well founded it is.
 pub async fn register_file(
@@ -476,7 +496,7 @@ pub async fn register_file(
             s.exec(&FILE_VERIFY, &values![&new.hash, sha256]).await?;
         }
     }
-    s.exec(&REPO_FILE_UPLOAD, &values![repo_id, &new.hash, expires]).await?;
+    lend(s, repo_id, &new.hash, new.bytes, expires).await?;
     let (sha256, state) = match (new.verified, new.claimed, known) {
         (Some(sha256), ..) => (sha256, ShaState::Verified),
         (None, Some(sha256), None) => (sha256, ShaState::Claimed),
@@ -561,7 +581,8 @@ pub async fn list_repo_files(
 pub async fn lend_files(s: &mut Session, repo_id: i64, files: &[XetHash], expires: Timestamp) -> Result<()> {
     for file in files {
         s.exec(&FILE_XORBS_TOUCH, &values![file]).await?;
-        s.exec(&REPO_FILE_UPLOAD, &values![repo_id, file, expires]).await?;
+        let bytes = unsigned(&s.one(&FILE_BYTES, &values![file]).await?, 0)?;
+        lend(s, repo_id, file, bytes, expires).await?;
     }
     Ok(())
 }
@@ -584,6 +605,8 @@ pub async fn expire_uploads(s: &mut Session, now: Timestamp, limit: u32) -> Resu
     let rows = s.rows(&REPO_FILES_EXPIRED, &values![now, i64::from(limit)]).await?;
     for row in &rows {
         s.exec(&REPO_SHA_OF_FILE_DELETE, &values![row.int(0)?, row.bytes(1)?]).await?;
+        let bytes = s.one(&FILE_BYTES, &values![row.bytes(1)?]).await?.int(0)?;
+        s.note_large(row.int(0)?, -bytes);
     }
     Ok(rows.len() as u64)
 }
@@ -599,7 +622,10 @@ pub async fn forget_repo(s: &mut Session, repo_id: i64) -> Result<()> {
 /// collected.
 pub async fn drop_file(s: &mut Session, repo_id: i64, sha256: &Sha256, now: Timestamp) -> Result<bool> {
     let Some(row) = s.opt(&REPO_SHA_DELETE, &values![repo_id, sha256]).await? else { return Ok(false) };
-    s.exec(&REPO_FILE_DELETE, &values![repo_id, row.bytes(0)?]).await?;
+    if s.exec(&REPO_FILE_DELETE, &values![repo_id, row.bytes(0)?]).await? > 0 {
+        let bytes = s.one(&FILE_BYTES, &values![row.bytes(0)?]).await?.int(0)?;
+        s.note_large(repo_id, -bytes);
+    }
     s.exec(&GONE_INSERT, &values![repo_id, sha256, now]).await?;
     Ok(true)
 }
@@ -631,7 +657,7 @@ pub async fn list_stored(s: &mut Session, repo_id: i64, digests: &[Sha256]) -> R
 /// where it came from.
 pub async fn lend_file(s: &mut Session, repo_id: i64, from: &Stored, now: Timestamp, expires: Timestamp) -> Result<()> {
     s.exec(&FILE_XORBS_TOUCH, &values![&from.file]).await?;
-    s.exec(&REPO_FILE_UPLOAD, &values![repo_id, &from.file, expires]).await?;
+    lend(s, repo_id, &from.file, from.bytes, expires).await?;
     s.exec(&REPO_SHA_CLAIM, &values![repo_id, &from.sha256, &from.file, from.state.number(), now]).await?;
     Ok(())
 }

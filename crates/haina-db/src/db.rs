@@ -154,7 +154,7 @@ const BULK: usize = 16;
 
 impl Session {
     fn new(backend: Backend) -> Self {
-        Self { backend, writes: false, failed: false, events: Vec::new(), added: git_usage::Added::new() }
+        Self { backend, writes: false, failed: false, events: Vec::new(), added: git_usage::Added::default() }
     }
 
     /// Whether this is PostgreSQL, for the few queries whose best plan differs.
@@ -277,7 +277,7 @@ impl Tx {
     /// dropped before it returns, an answer may have been lost on the way: the change may have happened.
     pub async fn commit(mut self) -> Result<()> {
         self.0.check_writes()?;
-        git_usage::flush(&mut self.0).await?;
+        git_usage::settle(&mut self.0).await?;
         ledger::flush(&mut self.0).await?;
         match std::mem::replace(&mut self.0.backend, Backend::Gone) {
             Backend::Writer(member) => member.commit().await,

@@ -39,6 +39,8 @@ const MIGRATIONS: &[Migration] = migrations! {
     13 "0013_oauth";
     14 "0014_identity";
     15 "0015_publisher";
+    16 "0016_quota";
+    17 "0017_orgs";
 };
 
 /// PostgreSQL's advisory lock for migrating ("hainamig").

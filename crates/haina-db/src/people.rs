@@ -3,7 +3,7 @@
 use haina_types::{OrgRole, Slug, Timestamp, TokenRole, TokenScope};
 
 use crate::sql::{Row, statements, values};
-use crate::{Error, Result, Session};
+use crate::{Error, Result, Session, groups};
 
 /// Columns of [`Namespace`] from table `n`.
 macro_rules! namespace_columns {
@@ -303,8 +303,9 @@ pub async fn put_org_member(s: &mut Session, org: i64, user: i64, role: OrgRole,
     s.exec(&PUT_ORG_MEMBER, &values![org, user, role, now]).await.map(drop)
 }
 
-/// Ends a membership; whether there was one.
+/// Ends a membership, in all groups of the organization, too; whether there was one.
 pub async fn remove_org_member(s: &mut Session, org: i64, user: i64) -> Result<bool> {
+    groups::remove_from_all(s, org, user).await?;
     Ok(s.exec(&REMOVE_ORG_MEMBER, &values![org, user]).await? > 0)
 }
 

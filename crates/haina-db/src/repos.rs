@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use haina_types::{Oid, RefName, RepoKind, RepoName, RepoPath, Timestamp, Visibility};
 
+use crate::git_usage;
 use crate::people::{Namespace, namespace_columns};
 use crate::search::{self, Term};
 use crate::sql::{Row, Sql, Value, statements, values};
@@ -16,22 +17,22 @@ macro_rules! repo_columns {
     () => {
         concat!(
             "r.id, r.public_id, r.kind, r.name, r.visibility, r.gated, r.disabled_reason, r.created_by, r.created_at, ",
-            "r.updated_at, r.likes, r.downloads, r.downloads_all, r.trending, r.used_bytes, ",
+            "r.updated_at, r.likes, r.downloads, r.downloads_all, r.trending, r.used_bytes, r.group_id, ",
             namespace_columns!()
         )
     };
 }
 pub(crate) use repo_columns;
 /// How many they are.
-pub(crate) const REPO_COLUMNS: usize = 20;
+pub(crate) const REPO_COLUMNS: usize = 21;
 /// Most rows of one page.
 pub const PAGE_MAX: usize = 1000;
 
 statements! {
     INSERT_REPO = point(
         "insert into repo (public_id, kind, ns_id, name, fold, search, visibility, created_by, created_at, updated_at,
-             likes, downloads, downloads_all, trending, used_bytes)
-         select $1, $2, n.id, $4, $5, n.fold || '/' || $5, $6, $7, $8, $8, 0, 0, 0, 0, 0 from namespace n where n.id = $3
+             group_id, likes, downloads, downloads_all, trending, used_bytes)
+         select $1, $2, n.id, $4, $5, n.fold || '/' || $5, $6, $7, $8, $8, $9, 0, 0, 0, 0, 0 from namespace n where n.id = $3
          returning id"
     );
     FIND_REPO = point(concat!(
@@ -52,6 +53,7 @@ statements! {
     DELETE_REPO = long("delete from repo where id = $1");
     RENAME_REPO = point(
         "update repo set ns_id = $2, name = $3, fold = $4, updated_at = $5,
+             group_id = case ns_id when $2 then group_id end,
              search = (select n.fold from namespace n where n.id = $2) || '/' || $4
          where id = $1"
     );
@@ -155,9 +157,17 @@ pub struct Repo {
     pub trending: i64,
     /// Bytes of its content.
     pub used_bytes: u64,
+    /// The resource group of its organization that it is in.
+    pub group_id: Option<i64>,
 }
 
 impl Repo {
+    /// Whose stored content an upload may build upon: its owner's, or its group's alone. What is in a group must not
+    /// be found chunk by chunk from outside of it.
+    pub fn domain(&self) -> i64 {
+        self.group_id.map_or(self.namespace.id, |group| -group)
+    }
+
     /// `namespace/name`.
     pub fn path(&self) -> RepoPath {
         RepoPath { namespace: self.namespace.name.clone(), name: self.name.clone() }
@@ -185,7 +195,8 @@ impl Repo {
             downloads_all: row.size(12)?,
             trending: row.int(13)?,
             used_bytes: row.size(14)?,
-            namespace: Namespace::from_row(row, 15)?,
+            group_id: row.opt_int(15)?,
+            namespace: Namespace::from_row(row, 16)?,
         })
     }
 }
@@ -207,6 +218,8 @@ pub struct NewRepo<'a> {
     pub created_by: Option<i64>,
     /// Now.
     pub created_at: Timestamp,
+    /// The resource group that it is in.
+    pub group_id: Option<i64>,
 }
 
 /// Makes a repository; its id. [`crate::Error::Conflict`] says that the owner has one of this kind and name.
@@ -220,10 +233,12 @@ pub async fn insert_repo(s: &mut Session, repo: &NewRepo<'_>) -> Result<i64> {
         &fold,
         repo.visibility,
         repo.created_by,
-        repo.created_at
+        repo.created_at,
+        repo.group_id
     ];
     let id = s.one(&INSERT_REPO, &params).await?.int(0)?;
     search::put_name(s, id).await?;
+    s.note_repo(repo.ns_id);
     Ok(id)
 }
 
@@ -261,12 +276,14 @@ pub async fn find_repo_by_public_id(s: &mut Session, public_id: &str) -> Result<
 
 /// Deletes a repository with all that is its own; events about it stay.
 pub async fn delete_repo(s: &mut Session, id: i64) -> Result<bool> {
+    git_usage::note_deletion(s, id).await?;
     Ok(s.exec(&DELETE_REPO, &values![id]).await? > 0)
 }
 
 /// Gives a repository another owner or name. [`crate::Error::Conflict`] says that the place is taken.
 pub async fn rename_repo(s: &mut Session, id: i64, ns_id: i64, name: &RepoName, now: Timestamp) -> Result<bool> {
     let fold = name.fold();
+    git_usage::note_move(s, id).await?;
     let found = s.exec(&RENAME_REPO, &values![id, ns_id, name.as_str(), &fold, now]).await? > 0;
     search::put_name(s, id).await?;
     Ok(found)
@@ -420,6 +437,8 @@ pub enum Viewer {
         user_id: i64,
         /// The namespaces whose private repositories they may read.
         ns_ids: Vec<i64>,
+        /// The resource groups whose private repositories they may read; of others there, they know nothing.
+        group_ids: Vec<i64>,
     },
     /// All repositories.
     All,
@@ -604,11 +623,22 @@ impl<'a> Conditions<'a> {
         match viewer {
             Viewer::Everyone => self.and("r.visibility = 'public'"),
             Viewer::All => {}
-            Viewer::User { ns_ids, .. } => {
-                let own = self.any_of("r.ns_id", ns_ids);
+            Viewer::User { .. } => {
+                let own = self.own(viewer);
                 self.and(&format!("(r.visibility = 'public' or {own})"));
             }
         }
+    }
+
+    /// Repositories in which the viewer has a part: of their namespaces, and if in a group, of their groups.
+    pub(crate) fn own(&mut self, viewer: &'a Viewer) -> String {
+        let Viewer::User { ns_ids, group_ids, .. } = viewer else { return "1 = 0".to_owned() };
+        let own = self.any_of("r.ns_id", ns_ids);
+        if group_ids.is_empty() {
+            return format!("({own} and r.group_id is null)");
+        }
+        let among = self.any_of("r.group_id", group_ids);
+        format!("({own} and (r.group_id is null or {among}))")
     }
 }
 
@@ -914,7 +944,11 @@ pub(crate) fn list_shapes(postgres: bool) -> Vec<Sql> {
                 gated: on(3).then_some(on(4)),
                 parameters: (on(2).then_some(1), on(3).then_some(2)),
                 ids: on(4).then(Vec::new),
-                viewer: if on(5) { Viewer::User { user_id: 1, ns_ids: vec![1] } } else { Viewer::Everyone },
+                viewer: if on(5) {
+                    Viewer::User { user_id: 1, ns_ids: vec![1], group_ids: if on(3) { vec![1] } else { Vec::new() } }
+                } else {
+                    Viewer::Everyone
+                },
                 sort,
                 ascending: on(3),
                 after: on(5).then_some(Cursor { value: 1, id: 1 }),

@@ -295,7 +295,7 @@ pub async fn wrong_likes(s: &mut Session, limit: usize) -> Result<Vec<(i64, i64)
 
 /// Lists of every shape, for the test that prepares all statements.
 pub(crate) fn list_shapes(postgres: bool) -> Vec<Sql> {
-    let viewers = [Viewer::Everyone, Viewer::All, Viewer::User { user_id: 1, ns_ids: vec![1] }];
+    let viewers = [Viewer::Everyone, Viewer::All, Viewer::User { user_id: 1, ns_ids: vec![1], group_ids: vec![1] }];
     let after = Some(Cursor { value: 1, id: 1 });
     viewers
         .iter()

@@ -21,6 +21,7 @@ mod discussion;
 mod discussions;
 mod error;
 mod form;
+mod groups;
 mod home;
 mod identity;
 mod join;
@@ -35,6 +36,7 @@ mod logout;
 mod manage;
 mod messages;
 mod new;
+mod orgs;
 mod parts;
 mod people;
 mod profile;
@@ -44,6 +46,7 @@ mod signin;
 mod target;
 mod tokens;
 mod tree;
+mod usage;
 mod visit;
 mod webhooks;
 
@@ -76,6 +79,12 @@ pub fn router() -> Router<App> {
         .route("/settings/keys", get(keys::get).post(keys::post))
         .route("/settings/keys/remove", post(keys::remove))
         .route("/settings/follow", post(people::follow))
+        .route("/settings/usage", get(usage::own))
+        .route("/settings/organizations/{name}/usage", get(usage::org))
+        .route("/settings/organizations", get(orgs::list).post(orgs::answer))
+        .route("/settings/organizations/{name}/members", get(orgs::members).post(orgs::change))
+        .route("/settings/organizations/{name}/groups", get(groups::get).post(groups::post))
+        .route("/settings/invitations/{secret}", get(orgs::invitation).post(orgs::answer_link))
         .route("/settings/webhooks", get(webhooks::list).post(webhooks::create))
         .route("/settings/webhooks/{id}", get(webhooks::get).post(webhooks::post))
         .route("/settings/webhooks/{id}/deliveries/{delivery}", get(webhooks::delivery).post(webhooks::replay))

@@ -101,6 +101,7 @@ pub(crate) async fn post(State(app): State<App>, form: Posted) -> Answer {
                 namespace: Some(namespace),
                 name,
                 visibility: Some(if private { Visibility::Private } else { Visibility::Public }),
+                group: None,
                 license: form.text("licence"),
                 sdk: None,
                 files: Vec::new(),
@@ -110,7 +111,7 @@ pub(crate) async fn post(State(app): State<App>, form: Posted) -> Answer {
                 Err(e) if e.code == Code::Conflict => {
                     Problem::new("name", l.with2("problem-repo-taken", "owner", owner, "name", form.get("name").trim()))
                 }
-                Err(e) if e.code == Code::Invalid => Problem::in_english("", e.message),
+                Err(e) if matches!(e.code, Code::Invalid | Code::TooLarge) => Problem::in_english("", e.message),
                 Err(e) => return Err(e.into()),
             }
         }

@@ -34,6 +34,8 @@ pub(crate) struct ProfilePage {
     pub is_org: bool,
     pub since: Timestamp,
     pub may_create: bool,
+    /// Whether it is an organization of the visitor's.
+    pub may_manage: bool,
     pub groups: Vec<Group>,
     /// The first buckets, by name.
     pub buckets: Vec<BucketRow>,
@@ -109,6 +111,7 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, name: Option<Path<
         true => false,
         false => app.namespaces_of(visit.caller()).await?.contains(&profile.name),
     };
+    let may_manage = profile.is_org && visit.viewer().is_some_and(|me| profile.links.iter().any(|m| m.name == me));
     let standing = app.standing(visit.caller(), profile.id).await?;
     let wanted =
         CollectionQuery { owners: vec![profile.name.clone()], limit: Some(COLLECTIONS), ..CollectionQuery::default() };
@@ -122,6 +125,7 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, name: Option<Path<
         is_org: profile.is_org,
         since: profile.created_at,
         may_create,
+        may_manage,
         followers: standing.followers,
         following: standing.following,
         likes: standing.likes,

@@ -160,7 +160,8 @@ impl Visit {
             let all = std::array::from_fn(|_| all.next().unwrap_or(first));
             return render(status, &FaultPage { first, all, status: status.as_u16(), key, id: request_id.to_owned() });
         }
-        let says_more = matches!(error.code, Code::Invalid | Code::InvalidPath | Code::Forbidden | Code::Conflict);
+        let says_more =
+            matches!(error.code, Code::Invalid | Code::InvalidPath | Code::Forbidden | Code::Conflict | Code::TooLarge);
         let page = ErrorPage {
             l: self.words(),
             page: self.layout(Section::None, false),

@@ -11,6 +11,7 @@ use haina_types::{OrgRole, RepoKind, Slug, TokenRole};
 
 use crate::limits::Limits;
 use crate::provider::Providers;
+use crate::quota::Quotas;
 use crate::{Store, print, say};
 
 /// Manage people, organizations and tokens.
@@ -66,6 +67,9 @@ enum What {
     },
     /// What a repository, and one push, may have at most: prints it, after changing what is given.
     Limits(Limits),
+    /// What users and organizations may have at most: bytes, and repositories.
+    #[command(subcommand)]
+    Quota(Quotas),
     /// Make an invitation: prints its link's secret.
     Invite {
         #[command(flatten)]
@@ -205,7 +209,14 @@ enum Org {
         #[command(flatten)]
         store: Store,
     },
-    /// End a membership.
+    /// List an organization's members: name and role.
+    Members {
+        /// The organization.
+        org: Slug,
+        #[command(flatten)]
+        store: Store,
+    },
+    /// End a membership. An organization is never without an administrator.
     Remove {
         /// The organization.
         org: Slug,
@@ -327,6 +338,13 @@ impl Admin {
                 app.add_org(NewOrg { name: name.clone(), full_name, owner }).await?;
                 say(&format!("Made organization {name}."));
             }
+            What::Org(Org::Members { org, store }) => {
+                let app = store.open_existing().await?;
+                let access = app.operate_org(&org).await?;
+                for member in app.list_members_of(&access).await? {
+                    print(&format!("{}\t{}", member.name, member.role.as_str()));
+                }
+            }
             What::Org(Org::Remove { org, user, store }) => {
                 store.open_existing().await?.remove_member(&org, &user).await?;
             }
@@ -386,6 +404,7 @@ impl Admin {
                 });
             }
             What::Limits(limits) => limits.run().await?,
+            What::Quota(quotas) => quotas.run().await?,
             What::Invite { store, email, days } => {
                 let app = store.open_existing().await?;
                 print(&app.invite(email.as_deref(), days).await?);

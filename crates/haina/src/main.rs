@@ -6,6 +6,7 @@ mod admin;
 mod git;
 mod limits;
 mod provider;
+mod quota;
 mod serve;
 
 use std::path::PathBuf;

@@ -14,13 +14,16 @@ use crate::answer::next_link;
 use crate::error::{ApiError, ErrorBody, Result};
 use crate::request::{Body, Query, Who};
 
-/// A bucket to make. Keys that only a hosted hub can honour (region, resourceGroupId) are ignored.
+/// A bucket to make. Keys that only a hosted hub can honour (region) are ignored.
 #[derive(Deserialize, utoipa::ToSchema)]
 pub struct CreateBucket {
     /// `public` or `private`.
     visibility: Option<String>,
     /// The other form of `visibility`.
     private: Option<bool>,
+    /// A resource group of the organization.
+    #[serde(rename = "resourceGroupId")]
+    resource_group_id: Option<String>,
 }
 
 /// The bucket that was made.
@@ -95,7 +98,7 @@ pub async fn create(
     caller.require_user()?;
     let path = target.new_path(&caller)?;
     let visibility = visibility(new.visibility.as_deref(), new.private)?;
-    let new = NewBucket { namespace: Some(path.namespace), name: path.name, visibility };
+    let new = NewBucket { namespace: Some(path.namespace), name: path.name, visibility, group: new.resource_group_id };
     let made = app.create_bucket(&caller, new).await?;
     let name = made.path.to_string();
     Ok(Json(CreatedBucket { url: app.bucket_url(&made.path), name, id: made.public_id }))

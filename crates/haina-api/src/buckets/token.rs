@@ -24,5 +24,5 @@ pub async fn read(State(app): State<App>, Who(caller): Who, target: Target) -> R
     responses((status = 200, body = XetToken), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody)))]
 pub async fn write(State(app): State<App>, Who(caller): Who, target: Target) -> Result<Response> {
     let access = app.write_bucket(&caller, &target.path(&caller)?).await?;
-    answer(app.bucket_write_grant(&access))
+    answer(app.bucket_write_grant(&access).await?)
 }

@@ -248,7 +248,7 @@ pub async fn create(State(app): State<App>, Who(caller): Who, Body(new): Body<Cr
     let invalid = |e| Error::invalid(format!("\"namespace\" is not a name: {e}"));
     let namespace = new.namespace.as_deref().map(|ns| ns.parse().map_err(invalid)).transpose()?;
     if new.resource_group_id.is_some() {
-        return Err(Error::invalid("\"resourceGroupId\": resource groups are not offered here.").into());
+        return Err(Error::invalid("\"resourceGroupId\": collections are in no resource group here.").into());
     }
     let access = app.collect_in(&caller, namespace.as_ref()).await?;
     let new = NewCollection { title: new.title, description: new.description, private: new.private };
@@ -301,7 +301,7 @@ pub async fn delete(State(app): State<App>, Who(caller): Who, place: Place) -> R
     Ok(Json(json!({"success": true})))
 }
 
-/// Takes a collection out of its resource group, of which there are none here.
+/// Takes a collection out of its resource group: collections are in none here.
 #[utoipa::path(post, path = "/api/collections/{namespace}/{slug}/resource-group", tag = "community", request_body = ResourceGroup,
     params(("namespace" = String, Path), ("slug" = String, Path)),
     responses((status = 200), (status = 403, body = ErrorBody), (status = 404, body = ErrorBody), (status = 501, body = ErrorBody)))]

@@ -29,6 +29,9 @@ pub struct CreateRepo {
     sdk: Option<String>,
     /// A licence for the card.
     license: Option<String>,
+    /// A resource group of the organization.
+    #[serde(rename = "resourceGroupId")]
+    resource_group_id: Option<String>,
     /// Files of the first commit.
     #[serde(default)]
     files: Vec<GivenFile>,
@@ -91,6 +94,7 @@ pub async fn create(State(app): State<App>, Who(caller): Who, Body(new): Body<Cr
                 name: name.parse().map_err(invalid)?,
                 visibility,
                 license: new.license.clone(),
+                group: new.resource_group_id.clone(),
                 sdk: new.sdk.clone(),
                 files,
             },

@@ -22,6 +22,9 @@ pub struct DuplicateRepo {
     visibility: Option<String>,
     /// The older form of `visibility`.
     private: Option<bool>,
+    /// A resource group of the organization that it goes to.
+    #[serde(rename = "resourceGroupId")]
+    resource_group_id: Option<String>,
 }
 
 /// Copies the files of a repository's main branch into a new one.
@@ -41,7 +44,11 @@ pub async fn duplicate(
         .repository
         .parse()
         .map_err(|e| Error::invalid(format!("Invalid \"repository\" '{}': {e}", body.repository)))?;
-    let new = Duplicate { to, visibility: visibility(body.visibility.as_deref(), body.private)? };
+    let new = Duplicate {
+        to,
+        visibility: visibility(body.visibility.as_deref(), body.private)?,
+        group: body.resource_group_id,
+    };
     let made = app.duplicate_repo(&caller, &from, new).await?;
     let name = made.path.to_string();
     let url = repo_url(&app, made.kind, &name);

@@ -8,11 +8,13 @@ mod delete;
 mod discussions;
 mod duplicate;
 mod gated;
+mod groups;
 mod info;
 mod large;
 mod likes;
 mod list;
 mod log;
+mod orgs;
 mod overview;
 mod people;
 mod refs;
@@ -59,6 +61,21 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(overview::members))
         .routes(routes!(overview::own_repositories))
         .routes(routes!(overview::organization_repositories))
+        .routes(routes!(overview::own_quota))
+        .routes(routes!(orgs::set_role))
+        .routes(routes!(groups::list, groups::create))
+        .routes(routes!(groups::info, groups::update, groups::delete))
+        .routes(routes!(groups::add_users))
+        .routes(routes!(groups::set_role, groups::remove_user))
+        .routes(routes!(groups::of_repo, groups::set_of_repo))
+        .routes(routes!(groups::set_of_bucket))
+        .routes(routes!(orgs::remove))
+        .routes(routes!(orgs::invitations, orgs::invite))
+        .routes(routes!(orgs::revoke))
+        .routes(routes!(orgs::own))
+        .routes(routes!(orgs::accept))
+        .routes(routes!(orgs::decline))
+        .routes(routes!(overview::organization_quota))
         .routes(routes!(catalogue::model_tags))
         .routes(routes!(catalogue::dataset_tags))
         .routes(routes!(catalogue::templates))

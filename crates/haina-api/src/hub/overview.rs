@@ -5,6 +5,7 @@ use axum::extract::{OriginalUri, Path, State};
 use axum::response::{IntoResponse, Response};
 use haina_app::App;
 use haina_app::people::{Membership, Profile};
+use haina_app::quotas::QuotaUse;
 use haina_types::{Code, Error, RepoKind, Slug};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::{Value, json};
@@ -164,6 +165,37 @@ async fn repositories(app: &App, who: &Who, org: Option<&str>, uri: &OriginalUri
         })
         .collect();
     Ok((headers, Json(items)).into_response())
+}
+
+fn quota_body(of: &QuotaUse) -> Json<Value> {
+    Json(json!({
+        "name": of.name,
+        "type": if of.is_org { "org" } else { "user" },
+        "used": {
+            "bytes": of.used.bytes(),
+            "gitBytes": of.used.git_bytes,
+            "largeBytes": of.used.large_bytes,
+            "repositories": of.used.repos,
+        },
+        // null where there is no limit.
+        "limit": {"bytes": of.quota.bytes, "repositories": of.quota.repos},
+    }))
+}
+
+/// What the caller has, and may have at most: bytes of files, and repositories with buckets.
+#[utoipa::path(get, path = "/api/settings/quota", tag = "people", operation_id = "own_quota",
+    responses((status = 200, body = serde_json::Value), (status = 401, body = crate::error::ErrorBody)))]
+pub async fn own_quota(State(app): State<App>, who: Who) -> Result<Json<Value>> {
+    Ok(quota_body(&app.quota(&who.0, None).await?))
+}
+
+/// What an organization of the caller's has, and may have at most.
+#[utoipa::path(get, path = "/api/organizations/{organization}/settings/quota", tag = "people", operation_id = "organization_quota",
+    params(("organization" = String, Path)),
+    responses((status = 200, body = serde_json::Value), (status = 401, body = crate::error::ErrorBody), (status = 403, body = crate::error::ErrorBody), (status = 404, body = crate::error::ErrorBody)))]
+pub async fn organization_quota(State(app): State<App>, who: Who, Path(name): Path<String>) -> Result<Json<Value>> {
+    let name: Slug = name.parse().map_err(|_| Error::new(Code::NotFound, "There is no such organization."))?;
+    Ok(quota_body(&app.quota(&who.0, Some(&name)).await?))
 }
 
 /// The caller's own repositories, and what each takes.

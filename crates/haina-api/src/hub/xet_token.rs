@@ -55,5 +55,5 @@ pub async fn write(State(app): State<App>, Who(caller): Who, target: Target, que
     if target.rev.as_str() != "None" {
         app.resolve_revision(&access.content(), &target.rev).await?;
     }
-    answer(app.cas_write_grant(&access.upload()))
+    answer(app.open_upload(&access.upload()).await?)
 }

@@ -209,6 +209,7 @@ impl App {
         let Some(seq) = self.write_files(&mut tx, &repo, access.actor(), &before, &after, copied, now).await? else {
             return Ok(done);
         };
+        crate::quotas::check_settled(&mut tx, &repo.namespace).await?;
         tx.commit().await?;
         self.buckets().announce(id, seq);
         Ok(done)

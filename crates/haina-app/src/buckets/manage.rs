@@ -19,6 +19,8 @@ pub struct NewBucket {
     pub name: RepoName,
     /// Who may know of it; public when absent.
     pub visibility: Option<Visibility>,
+    /// The resource group that it will be in, by the id that clients know.
+    pub group: Option<String>,
 }
 
 /// A bucket, described.
@@ -55,7 +57,7 @@ fn describe(repo: &repos::Repo, counters: &db::Counters) -> BucketInfo {
 impl App {
     /// Makes an empty bucket.
     pub async fn create_bucket(&self, caller: &Caller, new: NewBucket) -> Result<BucketInfo> {
-        let access = self.create_in(caller, new.namespace.as_ref()).await?;
+        let access = self.create_in(caller, new.namespace.as_ref(), new.group.as_deref()).await?;
         let (now, namespace, public_id) = (self.now(), access.namespace(), self.public_id());
         let path = RepoPath { namespace: namespace.name.clone(), name: new.name.clone() };
         let row = repos::NewRepo {
@@ -66,6 +68,7 @@ impl App {
             visibility: new.visibility.unwrap_or(Visibility::Public),
             created_by: Some(access.actor()),
             created_at: now,
+            group_id: access.group(),
         };
         let mut tx = self.db().begin().await?;
         let id = match repos::insert_repo(&mut tx, &row).await {
@@ -88,6 +91,7 @@ impl App {
         db::insert_bucket(&mut tx, id).await?;
         let data = json!({"name": path.to_string(), "visibility": row.visibility});
         self.append(&mut tx, Some(access.actor()), "bucket.create", Some(id), Some(namespace.id), data).await?;
+        crate::quotas::check_settled(&mut tx, namespace).await?;
         tx.commit().await?;
         Ok(BucketInfo {
             visibility: row.visibility,
@@ -167,11 +171,12 @@ impl App {
     pub async fn delete_bucket(&self, access: &BucketAdmin) -> Result<()> {
         let repo = access.repo();
         let mut tx = self.db().begin().await?;
+        haina_db::git_usage::lock_whole(&mut tx, repo.id).await?;
         content::forget_repo(&mut tx, repo.id).await?;
         repos::delete_repo(&mut tx, repo.id).await?;
         // All that is told of it afterwards, and to whom, must follow from this.
         let data = json!({"kind": repo.kind, "name": repo.path().to_string(), "id": repo.public_id,
-            "visibility": repo.visibility});
+            "visibility": repo.visibility, "group": repo.group_id});
         self.append(&mut tx, access.actor(), "bucket.delete", Some(repo.id), Some(repo.namespace.id), data).await?;
         tx.commit().await?;
         self.buckets().end(repo.id);

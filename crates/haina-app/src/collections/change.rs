@@ -148,7 +148,10 @@ impl App {
     pub fn set_collection_group(&self, _access: &CollectionWrite, group: Option<&str>) -> Result<()> {
         match group {
             None => Ok(()),
-            Some(_) => Err(Error::new(Code::Unsupported, "Resource groups are not offered here.")),
+            Some(_) => Err(Error::new(
+                Code::Unsupported,
+                "Collections are in no resource group here: what is in them is shown to those who may see it.",
+            )),
         }
     }
 }

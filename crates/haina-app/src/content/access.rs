@@ -23,7 +23,7 @@ pub struct CasGrant {
 pub struct CasAddress<'a> {
     /// The store's id and epoch.
     pub store: &'a str,
-    /// The domain: a namespace's id.
+    /// The domain: a namespace's id, or less than nothing for a resource group.
     pub domain: &'a str,
 }
 
@@ -69,7 +69,7 @@ impl App {
 
     /// The address of the store for a repository's content.
     pub fn cas_url(&self, access: &ContentAccess) -> String {
-        self.domain_url(access.repo().namespace.id)
+        self.domain_url(access.repo().domain())
     }
 
     /// For downloads.
@@ -78,7 +78,7 @@ impl App {
         self.cas_grant(AccessToken {
             repo_id: repo.id,
             user_id: access.actor(),
-            domain: repo.namespace.id,
+            domain: repo.domain(),
             write: false,
             proposed: false,
             expires: self.now().seconds() + TOKEN_SECONDS,
@@ -97,6 +97,12 @@ impl App {
         })
     }
 
+    /// The same for somebody who has not said what they will upload: only if there is room for anything.
+    pub async fn open_upload(&self, access: &UploadAccess) -> Result<CasGrant> {
+        self.check_upload(access).await?;
+        Ok(self.cas_write_grant(access))
+    }
+
     /// The address of the store for a bucket's files.
     pub fn bucket_cas_url(&self, access: &BucketRead) -> String {
         self.cas_url(access.content())
@@ -108,8 +114,8 @@ impl App {
     }
 
     /// For uploads to a bucket, and downloads too.
-    pub fn bucket_write_grant(&self, access: &BucketWrite) -> CasGrant {
-        self.cas_write_grant(&access.write().upload())
+    pub async fn bucket_write_grant(&self, access: &BucketWrite) -> Result<CasGrant> {
+        self.open_upload(&access.write().upload()).await
     }
 
     fn cas_token(&self, at: CasAddress<'_>, bearer: Option<&str>) -> Result<AccessToken> {

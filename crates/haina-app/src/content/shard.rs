@@ -235,6 +235,7 @@ impl App {
         }
         db::insert_eligible(&mut tx, access.domain, &eligible).await?;
         db::insert_recipe(&mut tx, recipe.as_str(), access.repo_id, access.domain, recipe_bytes, now).await?;
+        crate::quotas::check_settled_of(&mut tx, access.repo_id).await?;
         Ok(tx.commit().await?)
     }
 }

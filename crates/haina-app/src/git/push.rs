@@ -383,6 +383,7 @@ impl Push<'_> {
         }
         let bytes = self.walk.order.iter().map(|i| self.pack.objects[*i as usize].stored()).sum();
         self.app.check_room(self.repo(), self.walk.order.len(), bytes).await?;
+        self.app.check_upload_of(&self.access.content(), bytes).await?;
         let written = self.write(feed).await?;
         self.record(&moves, &bases, &files, written, refused, feed).await?;
         if refused.iter().all(Option::is_none) {

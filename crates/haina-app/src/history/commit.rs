@@ -288,7 +288,10 @@ impl CommitWriter {
     /// Whether there is room for what is to be written, as far as limits go.
     async fn check_room(&self, pending: &[Pending]) -> Result<()> {
         let bytes = pending.iter().map(|p| p.z.len() as u64).sum();
-        self.app.check_room(self.access.repo().id, pending.len(), bytes).await
+        let repo = self.access.repo();
+        self.app.check_room(repo.id, pending.len(), bytes).await?;
+        let mut s = self.app.db().read().await?;
+        crate::quotas::check_bytes(&mut s, &repo.namespace, bytes).await
     }
 
     /// Writes gathered bodies ahead of the commit.

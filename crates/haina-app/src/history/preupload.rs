@@ -81,20 +81,26 @@ impl App {
         let present = self.list_paths(access, head, &paths, false).await?;
         let present: std::collections::HashMap<&str, &super::Entry> =
             present.iter().filter(|e| e.kind == super::EntryKind::File).map(|e| (e.path.as_str(), e)).collect();
-        Ok(files
-            .into_iter()
-            .map(|file| {
-                let large = file.size > 0
-                    && (file.size > REGULAR_BYTES_MAX as u64
-                        || attributes.is_lfs(&file.path)
-                        || looks_binary(&file.sample));
-                PreuploadAnswer {
-                    mode: if large { UploadMode::Lfs } else { UploadMode::Regular },
-                    ignored: ignore.is_ignored(&file.path),
-                    oid: present.get(file.path.as_str()).map(|e| e.etag()),
-                    path: file.path,
-                }
-            })
-            .collect())
+        let mut more = 0u64;
+        let mut answers = Vec::with_capacity(files.len());
+        for file in files {
+            let large = file.size > 0
+                && (file.size > REGULAR_BYTES_MAX as u64
+                    || attributes.is_lfs(&file.path)
+                    || looks_binary(&file.sample));
+            let (ignored, known) = (ignore.is_ignored(&file.path), present.get(file.path.as_str()));
+            // What has the size of what is there is taken for the same: an upload that comes again must not fail.
+            if large && !ignored && known.is_none_or(|e| e.size != file.size) {
+                more = more.saturating_add(file.size);
+            }
+            answers.push(PreuploadAnswer {
+                mode: if large { UploadMode::Lfs } else { UploadMode::Regular },
+                ignored,
+                oid: known.map(|e| e.etag()),
+                path: file.path,
+            });
+        }
+        self.check_upload_of(access, more).await?;
+        Ok(answers)
     }
 }

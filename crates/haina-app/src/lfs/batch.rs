@@ -81,7 +81,10 @@ impl App {
         let is_missing = |o: &&Object| stored.get(&o.oid).is_none_or(|s| s.readable().is_none());
         let more = objects.iter().filter(is_missing).fold(0u64, |sum, o| sum.saturating_add(o.size));
         let mut s = self.db().read().await?;
-        let room = self.check_large_room(&mut s, access.repo().id, more).await;
+        let mut room = self.check_large_room(&mut s, access.repo().id, more).await;
+        if room.is_ok() {
+            room = crate::quotas::check_bytes(&mut s, &access.repo().namespace, more).await;
+        }
         drop(s);
         let no_room = match &room {
             // Each of them is told: the words of a whole batch's refusal would name none.

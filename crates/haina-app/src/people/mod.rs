@@ -1,6 +1,9 @@
 //! People and their keys: accounts, organizations, tokens, sessions, invitations.
 
 mod accounts;
+mod groups;
+mod invitations;
+mod members;
 mod orgs;
 mod password;
 mod profile;
@@ -10,7 +13,9 @@ mod tokens;
 
 pub use accounts::{NewUser, SignUp, Signup};
 pub(crate) use accounts::{check_email, check_full_name, taken};
+pub use groups::{GroupView, NewGroup};
 pub use haina_db::people::Namespace;
+pub use invitations::{INVITE_DAYS, Invitee, NewInvite, OrgInvite, Which};
 pub use orgs::NewOrg;
 pub use profile::{Identity, Membership, Profile};
 pub use sessions::NewSession;

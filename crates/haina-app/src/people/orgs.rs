@@ -1,11 +1,13 @@
 //! Organizations and their members.
 
-use haina_db::people;
+use haina_db::{orgs, people};
 use haina_types::{Code, Error, OrgRole, Result, Slug};
 use serde_json::json;
 
 use super::accounts::check_full_name;
+use super::profile::{Membership, membership};
 use crate::App;
+use crate::gate::{OrgAdmin, OrgMember};
 
 /// An organization to make.
 #[derive(Debug, Clone)]
@@ -39,33 +41,35 @@ impl App {
         Ok(id)
     }
 
-    /// Makes `user` a member of `org` with `role`, or changes their role.
+    /// Makes `user` a member of `org` with `role`, or changes their role, without asking them. For the operator.
     pub async fn set_member(&self, org: &Slug, user: &Slug, role: OrgRole) -> Result<()> {
+        let access = self.operate_org(org).await?;
         let mut tx = self.db().begin().await?;
-        let org = people::find_namespace(&mut tx, &org.fold()).await?.filter(|n| n.is_org());
-        let org = org.ok_or_else(|| Error::new(Code::NotFound, "There is no such organization."))?;
+        orgs::lock_org(&mut tx, access.org().id).await?;
         let user = self.get_user(&mut tx, user).await?;
-        people::put_org_member(&mut tx, org.id, user.id, role, self.now()).await?;
-        let data = json!({"user": user.name, "role": role});
-        self.append(&mut tx, None, "org.member", None, Some(org.id), data).await?;
-        tx.commit().await?;
-        Ok(())
+        self.put_member(&mut tx, access.org(), &user, role, None).await?;
+        Ok(tx.commit().await?)
     }
 
-    /// Ends `user`'s membership in `org`.
+    /// Ends `user`'s membership in `org`. For the operator.
     pub async fn remove_member(&self, org: &Slug, user: &Slug) -> Result<()> {
-        let mut tx = self.db().begin().await?;
-        let org = people::find_namespace(&mut tx, &org.fold()).await?.filter(|n| n.is_org());
-        let org = org.ok_or_else(|| Error::new(Code::NotFound, "There is no such organization."))?;
-        let user = self.get_user(&mut tx, user).await?;
-        if !people::remove_org_member(&mut tx, org.id, user.id).await? {
-            let text = format!("'{}' is not a member of '{}'.", user.name, org.name);
-            return Err(Error::new(Code::NotFound, text));
-        }
-        let data = json!({"user": user.name});
-        self.append(&mut tx, None, "org.leave", None, Some(org.id), data).await?;
-        tx.commit().await?;
-        Ok(())
+        let access = self.operate_org(org).await?;
+        self.expel(&access, user).await
+    }
+
+    /// The members of an organization, by name.
+    pub async fn list_members(&self, access: &OrgMember) -> Result<Vec<Membership>> {
+        self.members_of(access.org().id).await
+    }
+
+    /// The same for whoever manages it.
+    pub async fn list_members_of(&self, access: &OrgAdmin) -> Result<Vec<Membership>> {
+        self.members_of(access.org().id).await
+    }
+
+    async fn members_of(&self, org: i64) -> Result<Vec<Membership>> {
+        let mut s = self.db().read().await?;
+        Ok(people::list_members(&mut s, org).await?.into_iter().map(membership).collect())
     }
 
     pub(crate) async fn get_user(&self, s: &mut haina_db::Session, name: &Slug) -> Result<people::User> {

@@ -113,6 +113,6 @@ impl App {
     }
 }
 
-fn membership((ns, role): (people::Namespace, OrgRole)) -> Membership {
+pub(super) fn membership((ns, role): (people::Namespace, OrgRole)) -> Membership {
     Membership { id: ns.id, name: ns.name.to_string(), full_name: ns.full_name, role }
 }

@@ -28,6 +28,8 @@ pub struct NewRepo {
     pub license: Option<String>,
     /// What a space is built with.
     pub sdk: Option<String>,
+    /// The resource group that it will be in, by the id that clients know.
+    pub group: Option<String>,
     /// Files of the first commit; a `.gitattributes` among them replaces the usual one.
     pub files: Vec<(String, Vec<u8>)>,
 }
@@ -77,7 +79,7 @@ impl App {
         if new.kind == RepoKind::Bucket {
             return Err(Error::invalid("A bucket is made with POST /api/buckets/{namespace}/{name}."));
         }
-        let access = self.create_in(caller, new.namespace.as_ref()).await?;
+        let access = self.create_in(caller, new.namespace.as_ref(), new.group.as_deref()).await?;
         if new.files.len() > FILES_MAX || new.files.iter().any(|(_, b)| b.len() > REGULAR_BYTES_MAX) {
             return Err(Error::invalid(format!(
                 "A repository starts with at most {FILES_MAX} files of at most 10 MiB each: commit more afterwards."
@@ -115,6 +117,7 @@ impl App {
             visibility: new.visibility.unwrap_or(Visibility::Public),
             created_by: Some(access.actor()),
             created_at: now,
+            group_id: access.group(),
         };
         let path = RepoPath { namespace: namespace.name.clone(), name: new.name.clone() };
         let id = match repos::insert_repo(&mut tx, &row).await {
@@ -150,6 +153,7 @@ impl App {
         self.record(&mut tx, &write, &author, commit)
             .await?
             .ok_or_else(|| Error::internal("the first commit of a new repository lost a race"))?;
+        crate::quotas::check_settled(&mut tx, namespace).await?;
         tx.commit().await?;
         self.refresh_facts(id).await?;
         Ok(CreatedRepo { public_id, kind: new.kind, path })

@@ -27,6 +27,8 @@ pub struct Duplicate {
     pub to: RepoPath,
     /// Who may know of it; as of the original when absent, and private when the original is gated.
     pub visibility: Option<Visibility>,
+    /// The resource group that it will be in, by the id that clients know.
+    pub group: Option<String>,
 }
 
 /// A large file that was lent to another repository, or why not.
@@ -68,13 +70,14 @@ impl App {
             };
             out.push(Copied { sha256: *sha256, error });
         }
+        crate::quotas::check_settled(&mut tx, &to.repo().namespace).await?;
         tx.commit().await?;
         Ok(out)
     }
 
     /// Copies what stands on the main branch into a new repository.
     pub async fn duplicate_repo(&self, caller: &Caller, from: &ContentAccess, new: Duplicate) -> Result<CreatedRepo> {
-        let target = self.create_in(caller, Some(&new.to.namespace)).await?;
+        let target = self.create_in(caller, Some(&new.to.namespace), new.group.as_deref()).await?;
         let source = from.repo();
         let path = RepoPath { namespace: target.namespace().name.clone(), name: new.to.name.clone() };
         let visibility = new.visibility.unwrap_or(match source.is_open() {
@@ -92,6 +95,7 @@ impl App {
             visibility,
             created_by: Some(target.actor()),
             created_at: self.now(),
+            group_id: target.group(),
         };
         let mut tx = self.db().begin().await?;
         let id = match repos::insert_repo(&mut tx, &row).await {
@@ -145,6 +149,7 @@ impl App {
             .await?
             .ok_or_else(|| Error::internal("the first commit of a new repository lost a race"))?;
         content::link_committed(&mut tx, id, &files).await?;
+        crate::quotas::check_settled(&mut tx, target.namespace()).await?;
         tx.commit().await?;
         self.refresh_facts(id).await?;
         Ok(CreatedRepo { public_id, kind: source.kind, path })

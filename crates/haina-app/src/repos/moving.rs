@@ -1,6 +1,6 @@
 //! Renaming and transferring. The old name leads on to the repository until another one takes it.
 
-use haina_db::{git, moves, repos};
+use haina_db::{git_usage, moves, repos};
 use haina_types::{Code, Error, RepoKind, RepoPath, Result};
 use serde_json::json;
 
@@ -37,7 +37,9 @@ impl App {
         to: &RepoPath,
     ) -> Result<RepoPath> {
         let kind = moved.kind;
-        let target = self.create_in(caller, Some(&to.namespace)).await?;
+        // Within its organization it stays in its group; elsewhere it is in none.
+        let group = moved.group_id.filter(|_| moved.namespace.name.fold() == to.namespace.fold());
+        let target = self.create_within(caller, Some(&to.namespace), group).await?;
         let to = RepoPath { namespace: target.namespace().name.clone(), name: to.name.clone() };
         let (id, was) = (moved.id, moved.path());
         if was == to {
@@ -46,7 +48,7 @@ impl App {
         let now = self.now();
         let mut tx = self.db().begin().await?;
         // Two who move the same repository take turns here, and the second finds it elsewhere.
-        if !git::lock_repo(&mut tx, id).await? {
+        if !git_usage::lock_whole(&mut tx, id).await? {
             return Err(repo_not_found());
         }
         let repo = repos::find_repo_by_id(&mut tx, id).await?.ok_or_else(repo_not_found)?;
@@ -75,6 +77,7 @@ impl App {
         let data = json!({"kind": kind, "from": was.to_string(), "to": to.to_string()});
         let event = if kind == RepoKind::Bucket { "bucket.move" } else { "repo.move" };
         self.append(&mut tx, actor, event, Some(id), Some(new.0), data).await?;
+        crate::quotas::check_settled(&mut tx, target.namespace()).await?;
         tx.commit().await?;
         Ok(to)
     }

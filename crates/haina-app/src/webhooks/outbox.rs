@@ -77,6 +77,7 @@ fn gone(event: &Event, namespace: people::Namespace) -> Option<Repo> {
         downloads_all: 0,
         trending: 0,
         used_bytes: 0,
+        group_id: event.data.get("group").and_then(Value::as_i64),
     })
 }
 

@@ -219,6 +219,7 @@ mod tests {
             downloads_all: 0,
             trending: 0,
             used_bytes: 0,
+            group_id: None,
         };
         Subject { repo, is_gone: false, head: Some(Oid([1; 20])), tags: vec!["zh".into()], was: was.map(str::to_owned) }
     }

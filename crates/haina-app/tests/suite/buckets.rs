@@ -24,7 +24,7 @@ async fn bucket(hub: &Hub, caller: &Caller, id: &str, visibility: Visibility) ->
 
 async fn try_bucket(hub: &Hub, caller: &Caller, id: &str, visibility: Visibility) -> Result<RepoPath> {
     let path: RepoPath = id.parse().unwrap();
-    let new = NewBucket { namespace: Some(path.namespace), name: path.name, visibility: Some(visibility) };
+    let new = NewBucket { namespace: Some(path.namespace), name: path.name, visibility: Some(visibility), group: None };
     Ok(hub.app.create_bucket(caller, new).await?.path)
 }
 
@@ -192,7 +192,7 @@ both! {
         }
         hub.repo(&alice, "alice/x", Visibility::Public).await;
         let new = NewRepo {
-            kind: RepoKind::Bucket, namespace: None, name: "y".parse().unwrap(), visibility: None, license: None, sdk: None, files: Vec::new(),
+            kind: RepoKind::Bucket, namespace: None, name: "y".parse().unwrap(), visibility: None, license: None, group: None, sdk: None, files: Vec::new(),
         };
         assert_eq!(hub.app.create_repo(&alice, new).await.unwrap_err().code, Code::Invalid);
         let found = hub.app.list_repos(&alice, Default::default()).await.unwrap();

@@ -206,7 +206,7 @@ both! {
     async fn buckets_are_items_too(hub: Hub) {
         let (alice, bob) = (hub.writer("alice").await, hub.writer("bob").await);
         for (name, visibility) in [("open", Visibility::Public), ("closed", Visibility::Private)] {
-            let new = NewBucket { namespace: None, name: name.parse().unwrap(), visibility: Some(visibility) };
+            let new = NewBucket { namespace: None, name: name.parse().unwrap(), visibility: Some(visibility), group: None };
             hub.app.create_bucket(&alice, new).await.unwrap();
         }
         let id = make(&hub, &alice, "alice", "Buckets", false).await.unwrap();

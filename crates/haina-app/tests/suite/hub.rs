@@ -97,6 +97,7 @@ impl Hub {
             name: path.name,
             visibility: Some(visibility),
             license: None,
+            group: None,
             sdk: None,
             files: Vec::new(),
         };

@@ -74,7 +74,7 @@ both! {
         assert_eq!(hub.app.administer(&writer, kind, &mine).await.unwrap_err().code, Code::Forbidden);
         assert_eq!(hub.app.write(&writer, kind, &other).await.unwrap_err().code, Code::RepoNotFound);
         // It is no way into the account.
-        assert_eq!(hub.app.create_in(&writer, None).await.unwrap_err().code, Code::Forbidden);
+        assert_eq!(hub.app.create_in(&writer, None, None).await.unwrap_err().code, Code::Forbidden);
         assert_eq!(hub.app.create_token(&writer, "x", TokenRole::Write).await.unwrap_err().code, Code::Forbidden);
         assert_eq!(hub.app.add_ssh_key(&writer, None, KEY).await.unwrap_err().code, Code::Forbidden);
         // Nor a token.

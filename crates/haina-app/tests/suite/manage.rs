@@ -297,7 +297,7 @@ both! {
         assert_eq!(large(&hub, &alice, &repo, "main", "d/two.bin", "two").await, second);
         assert_eq!(listed(9).await.len(), 2);
         // A copy holds what its original holds.
-        let made = app.duplicate_repo(&alice, &content, Duplicate { to: path("alice/copy"), visibility: None }).await.unwrap();
+        let made = app.duplicate_repo(&alice, &content, Duplicate { to: path("alice/copy"), visibility: None, group: None }).await.unwrap();
         app.delete_repo(&admin).await.unwrap();
         let copy = app.read_content(&alice, MODEL, &made.path).await.unwrap();
         let head = app.resolve_revision(&copy, &Revision::main()).await.unwrap();
@@ -311,7 +311,7 @@ both! {
         hub.commit(&alice, &repo, None, &[("a/b/c", Some("1")), ("d", Some("2"))]).await.unwrap();
         let app = &hub.app;
         let from = app.read_content(&bob, MODEL, &repo).await.unwrap();
-        let copy = async |to: &str, visibility| app.duplicate_repo(&bob, &from, Duplicate { to: path(to), visibility }).await;
+        let copy = async |to: &str, visibility| app.duplicate_repo(&bob, &from, Duplicate { to: path(to), visibility, group: None }).await;
         let made = copy("bob/copy", None).await.unwrap();
         assert_eq!(hub.paths(&bob, &made.path, "main").await, [".gitattributes", "a/b/c", "d"]);
         let e = copy("bob/COPY", None).await.unwrap_err();

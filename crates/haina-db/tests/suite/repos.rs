@@ -317,7 +317,7 @@ async fn what_a_viewer_sees(hub: Hub) {
         hub.repo_of(owner, RepoKind::Model, &format!("{name}-closed"), Visibility::Private).await;
     }
     let mut s = hub.db.read().await.unwrap();
-    let user = |ns_ids: Vec<i64>| Viewer::User { user_id: ada, ns_ids };
+    let user = |ns_ids: Vec<i64>| Viewer::User { user_id: ada, ns_ids, group_ids: Vec::new() };
     for (viewer, wanted, of_lab) in [
         (Viewer::Everyone, vec!["a-open", "b-open", "l-open"], 1),
         (user(vec![]), vec!["a-open", "b-open", "l-open"], 1),

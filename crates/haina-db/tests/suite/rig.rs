@@ -88,6 +88,7 @@ pub async fn insert_repo(
         visibility,
         created_by: Some(owner),
         created_at: NOW,
+        group_id: None,
     };
     repos::insert_repo(s, &new).await
 }

@@ -278,6 +278,7 @@ pub(super) fn pages(locale: Locale) -> Vec<(String, String)> {
             is_org,
             since: NOW,
             may_create: n > 0,
+            may_manage: n > 0 && is_org,
             followers: n * 7,
             following: 1,
             likes: 2,
@@ -413,6 +414,110 @@ pub(super) fn pages(locale: Locale) -> Vec<(String, String)> {
     };
     add("tokens", &tokens(true));
     add("tokens-none", &tokens(false));
+    for (name, org, most) in [("usage", None, None), ("usage-org", Some("qingyun-lab".to_owned()), Some(10))] {
+        let page = usage::UsagePage {
+            l,
+            page: layout(Section::Settings, Some("lin")),
+            org,
+            git_bytes: 3,
+            large_bytes: 4_000_000,
+            bytes: 4_000_003,
+            bytes_most: most.map(|n| n << 30),
+            repos: 10,
+            repos_most: most,
+        };
+        add(name, &page);
+    }
+    let invitation = |org: &str| orgs::Invitation {
+        id: 3,
+        org: org.into(),
+        whom: "<wen>@example.org".into(),
+        by: (org != "lab").then(|| "lin".into()),
+        role_key: profile::role_key(haina_types::OrgRole::Write),
+        ends: NOW,
+    };
+    add(
+        "invitation",
+        &orgs::InvitationPage {
+            l,
+            page: layout(Section::Settings, Some("mo")),
+            invitation: invitation("lab"),
+            action: "/settings/invitations/abc".into(),
+        },
+    );
+    for full in [true, false] {
+        let page = orgs::OrgsPage {
+            l,
+            page: layout(Section::Settings, Some("lin")),
+            orgs: [profile::Person {
+                name: "qingyun-lab".into(),
+                full_name: "青云 <实验室>".into(),
+                role_key: profile::role_key(haina_types::OrgRole::Admin),
+            }]
+            .into_iter()
+            .filter(|_| full)
+            .collect(),
+            invitations: ["lab", "qingyun-lab"].into_iter().filter(|_| full).map(invitation).collect(),
+        };
+        add(if full { "orgs" } else { "orgs-none" }, &page);
+        let page = orgs::MembersPage {
+            l,
+            page: layout(Section::Settings, Some("lin")),
+            org: "qingyun-lab".into(),
+            may_manage: full,
+            is_member: true,
+            saved: full,
+            link: full.then(|| "https://hub.example/settings/invitations/abc".into()),
+            members: [haina_types::OrgRole::Admin, haina_types::OrgRole::Read]
+                .into_iter()
+                .map(|role| orgs::Member {
+                    name: role.as_str().into(),
+                    full_name: "<x>".into(),
+                    role,
+                    role_key: profile::role_key(role),
+                })
+                .collect(),
+            invitations: ["lab"].into_iter().filter(|_| full).map(invitation).collect(),
+            problems: if full {
+                vec![Problem::new("whom", l.t("problem-invitee")), Problem::new("", l.t("problem-member"))]
+            } else {
+                vec![Problem::new("", l.t("problem-last-admin"))]
+            },
+            whom: "<".into(),
+        };
+        add(if full { "members-managed" } else { "members" }, &page);
+        let page = groups::GroupsPage {
+            l,
+            page: layout(Section::Settings, Some("lin")),
+            org: "qingyun-lab".into(),
+            may_manage: full,
+            saved: full,
+            groups: ["<内部>", "b"]
+                .into_iter()
+                .filter(|_| full)
+                .map(|name| groups::Group {
+                    id: "0123456789abcdef01234567".into(),
+                    name: name.into(),
+                    description: "<x>".into(),
+                    users: vec![("lin".into(), profile::role_key(haina_types::OrgRole::Read))],
+                    repos: vec!["datasets/qingyun-lab/rows".into()],
+                })
+                .collect(),
+            problems: if full {
+                vec![
+                    Problem::new("name", l.t("problem-group-taken")),
+                    Problem::new("", l.t("problem-no-member")),
+                    Problem::new("", l.t("problem-no-repo")),
+                    Problem::new("", l.t("problem-group-full")),
+                ]
+            } else {
+                vec![]
+            },
+            name: "<".into(),
+            description: String::new(),
+        };
+        add(if full { "groups" } else { "groups-none" }, &page);
+    }
     let keys = |full: bool| keys::KeysPage {
         l,
         page: layout(Section::Settings, Some("lin")),

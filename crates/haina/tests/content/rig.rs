@@ -118,6 +118,7 @@ impl Hub {
             name: name.parse().unwrap(),
             visibility: Some(visibility),
             license: None,
+            group: None,
             sdk: None,
             files: Vec::new(),
         };

@@ -216,6 +216,14 @@ impl App {
         if wanted.dry_run {
             return Ok(checked.done);
         }
+        {
+            // Before the repository is made, so that none is left behind.
+            let mut s = self.db().read().await?;
+            if let Some(owner) = people::find_namespace(&mut s, &wanted.path.namespace.fold()).await? {
+                let bytes = checked.bytes.saturating_add(checked.large.total().1);
+                crate::quotas::check_bytes(&mut s, &owner, bytes).await?;
+            }
+        }
         let (access, at) = match (access, at) {
             (Some(access), Some(at)) => (access, at),
             _ => self.make_target(&caller, wanted).await?,
@@ -254,7 +262,7 @@ impl App {
         let access = match self.write(caller, wanted.kind, &wanted.path).await {
             Err(e) if e.code == Code::RepoNotFound && wanted.create.is_some() => {
                 // Whoever may not make it hears so before anything is read.
-                self.create_in(caller, Some(&wanted.path.namespace)).await?;
+                self.create_in(caller, Some(&wanted.path.namespace), None).await?;
                 return Ok(None);
             }
             Err(e) if e.code == Code::RepoNotFound => {
@@ -290,6 +298,7 @@ impl App {
             name: wanted.path.name.clone(),
             visibility: wanted.create,
             license: None,
+            group: None,
             sdk: None,
             files: Vec::new(),
         };
