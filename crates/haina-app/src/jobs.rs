@@ -157,6 +157,9 @@ async fn flush(app: App, mut stopped: watch::Receiver<bool>) {
         if let Err(e) = app.flush_kept().await {
             tracing::error!(error = ?e, "what clients were told of could not be noted");
         }
+        if let Err(e) = app.reload_rates().await {
+            tracing::error!(error = ?e, "limits of requests could not be read");
+        }
         if last {
             return;
         }

@@ -19,6 +19,7 @@ pub mod lfs;
 pub mod limits;
 pub mod oauth;
 pub mod people;
+pub mod rates;
 pub mod repos;
 pub mod requests;
 pub mod signin;
@@ -54,6 +55,8 @@ pub struct Options {
     pub rng: Arc<dyn Rng>,
     /// Networks beside the public Internet that webhooks may go to.
     pub webhooks_allow: Vec<webhooks::IpNet>,
+    /// Proxies before this hub, whose word about addresses of clients is taken.
+    pub trusted_proxies: Vec<webhooks::IpNet>,
 }
 
 impl Options {
@@ -69,6 +72,7 @@ impl Options {
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
             webhooks_allow: Vec::new(),
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -98,6 +102,7 @@ struct Inner {
     attempts: attempts::Attempts,
     buckets: buckets::State,
     webhooks: webhooks::State,
+    rates: rates::State,
 }
 
 /// One page of a list.
@@ -124,7 +129,7 @@ impl App {
         let content = content::State::load(&db, &objects, options.rng.as_ref()).await?;
         let lfs = lfs::State::load(&db, options.rng.as_ref()).await?;
         let oauth = oauth::State::load(&db, options.rng.as_ref()).await?;
-        Ok(Self {
+        let app = Self {
             inner: Arc::new(Inner {
                 db,
                 objects,
@@ -144,8 +149,11 @@ impl App {
                 attempts: attempts::Attempts::default(),
                 buckets: buckets::State::new(),
                 webhooks: webhooks::State::new(options.webhooks_allow),
+                rates: rates::State::new(options.trusted_proxies),
             }),
-        })
+        };
+        app.reload_rates().await?;
+        Ok(app)
     }
 
     /// The address that clients use, without a trailing slash.

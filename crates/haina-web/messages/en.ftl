@@ -637,6 +637,11 @@ error-range-not-satisfiable = Range not available
 error-range-not-satisfiable-help = The file does not have the requested part. Download it again.
 error-rate-limited = Too many requests
 error-rate-limited-help = There were too many requests in a short time. Wait a moment and try again.
+error-wait =
+    { $n ->
+        [one] You can go on in { $n } second.
+       *[other] You can go on in { $n } seconds.
+    }
 error-unsupported = Not offered here
 error-unsupported-help = This site does not offer this.
 error-storage-full = No storage left

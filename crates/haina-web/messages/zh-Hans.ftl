@@ -585,6 +585,7 @@ error-range-not-satisfiable = 范围无效
 error-range-not-satisfiable-help = 文件没有请求的部分。请重新下载。
 error-rate-limited = 请求过于频繁
 error-rate-limited-help = 短时间内请求太多。请稍等片刻再试。
+error-wait = { $n } 秒后可以继续。
 error-unsupported = 本站不提供此功能
 error-unsupported-help = 本站没有这个功能。
 error-storage-full = 存储空间不足

@@ -585,6 +585,7 @@ error-range-not-satisfiable = 範圍無效
 error-range-not-satisfiable-help = 檔案沒有要求的部分。請重新下載。
 error-rate-limited = 請求過於頻繁
 error-rate-limited-help = 短時間內請求太多。請稍候再試。
+error-wait = { $n } 秒後可以繼續。
 error-unsupported = 本站不提供此功能
 error-unsupported-help = 本站沒有這個功能。
 error-storage-full = 儲存空間不足

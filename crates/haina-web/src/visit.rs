@@ -8,6 +8,8 @@ use std::sync::{Arc, OnceLock};
 use axum::extract::{FromRequestParts, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use haina_app::rates::Meter;
 use haina_app::{App, Caller};
 use haina_types::{Clock, Code, Error, Rng, SystemClock, SystemRng, Timestamp};
 use http::{HeaderMap, HeaderValue, StatusCode, header, request};
@@ -169,6 +171,7 @@ impl Visit {
             key: if failure.form_expired { "form-expired" } else { error.code.key() },
             detail: (says_more && !failure.form_expired).then(|| error.message.clone()),
             guess: self.guess(),
+            wait_seconds: error.rate.as_ref().map(|rate| rate.reset_seconds.into()),
         };
         render(status, &page)
     }
@@ -264,17 +267,25 @@ pub(crate) async fn frame(mut request: Request, next: Next) -> Response {
     let visit = Visit::read(&request);
     let is_get = matches!(*request.method(), http::Method::GET | http::Method::HEAD);
     request.extensions_mut().insert(visit.clone());
-    let mut response = next.run(request).await;
+    let mut response = match std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        // Whoever looks at a page sees a page, whatever happens; the words of the panic are in the log already.
+        Err(_) => Failure::from(Error::internal("a handler panicked")).into_response(),
+    };
     if let Some(failure) = response.extensions_mut().remove::<Failure>() {
         let id = (&SystemRng as &dyn Rng).alphanumeric(8);
         if fault_key(failure.error.code).is_some() {
             tracing::error!(id, path = visit.0.here, error = ?failure.error, "page failed");
         }
+        let wait = failure.error.rate.as_ref().map(|rate| rate.reset_seconds);
         response = if failure.error.code == Code::Unauthenticated && is_get && !failure.form_expired {
             go(&visit.layout(Section::None, false).sign_in_url(), [])
         } else {
             visit.error_page(&failure, &id)
         };
+        if let Some(seconds) = wait {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
     }
     let policy = policy(response.extensions_mut().remove());
     let headers = response.headers_mut();
@@ -307,6 +318,9 @@ impl FromRequestParts<App> for Visit {
         let _ = visit.0.secure.set(app.base_url().starts_with("https://"));
         if let (Some(secret), None) = (&visit.0.session, visit.0.caller.get()) {
             let _ = visit.0.caller.set(app.caller_by_session(secret).await?);
+        }
+        if let Some(meter) = parts.extensions.get::<Meter>() {
+            meter.count(visit.caller())?;
         }
         Ok(visit)
     }

@@ -11,6 +11,7 @@ use haina_types::{OrgRole, RepoKind, Slug, TokenRole};
 
 use crate::limits::Limits;
 use crate::provider::Providers;
+use crate::rates::Rates;
 use crate::{Store, print, say};
 
 /// Manage people, organizations and tokens.
@@ -66,6 +67,8 @@ enum What {
     },
     /// What a repository, and one push, may have at most: prints it, after changing what is given.
     Limits(Limits),
+    /// How many requests are answered: prints it, after changing what is given. A running hub follows within seconds.
+    Rates(Rates),
     /// Make an invitation: prints its link's secret.
     Invite {
         #[command(flatten)]
@@ -386,6 +389,7 @@ impl Admin {
                 });
             }
             What::Limits(limits) => limits.run().await?,
+            What::Rates(rates) => rates.run().await?,
             What::Invite { store, email, days } => {
                 let app = store.open_existing().await?;
                 print(&app.invite(email.as_deref(), days).await?);

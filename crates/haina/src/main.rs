@@ -6,6 +6,7 @@ mod admin;
 mod git;
 mod limits;
 mod provider;
+mod rates;
 mod serve;
 
 use std::path::PathBuf;

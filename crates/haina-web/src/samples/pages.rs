@@ -461,6 +461,7 @@ pub(super) fn pages(locale: Locale) -> Vec<(String, String)> {
             key: code.key(),
             detail: Some("In English.".into()),
             guess: "bert".into(),
+            wait_seconds: (code == Code::RateLimited).then_some(42),
         };
         if error::fault_key(code).is_none() {
             add(&format!("error-{}", code.key()), &page);
@@ -488,6 +489,7 @@ pub(super) fn pages(locale: Locale) -> Vec<(String, String)> {
             key: "form-expired",
             detail: None,
             guess: String::new(),
+            wait_seconds: None,
         },
     );
     out.extend(community(l));
