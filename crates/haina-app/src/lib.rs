@@ -4,6 +4,7 @@
 //! that to one use case. Only the gate can make access values, so nothing reads or writes a repository without one.
 
 mod attempts;
+pub mod audit;
 pub mod buckets;
 pub mod collections;
 pub mod content;

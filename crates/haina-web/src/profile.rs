@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use haina_app::App;
 use haina_app::collections::CollectionQuery;
+use haina_app::people::Membership;
 use haina_app::repos::{ListQuery, ListSort};
 use haina_types::{Code, Error, OrgRole, RepoKind, Slug, Timestamp};
 
@@ -34,6 +35,8 @@ pub(crate) struct ProfilePage {
     pub is_org: bool,
     pub since: Timestamp,
     pub may_create: bool,
+    /// Whether the visitor may see what happened in this organization.
+    pub may_audit: bool,
     pub groups: Vec<Group>,
     /// The first buckets, by name.
     pub buckets: Vec<BucketRow>,
@@ -109,6 +112,11 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, name: Option<Path<
         true => false,
         false => app.namespaces_of(visit.caller()).await?.contains(&profile.name),
     };
+    let may_audit = profile.is_org
+        && visit.caller().user().is_some_and(|user| {
+            let is_admin = |m: &Membership| m.id == user.id && m.role == OrgRole::Admin;
+            user.is_admin || profile.links.iter().any(is_admin)
+        });
     let standing = app.standing(visit.caller(), profile.id).await?;
     let wanted =
         CollectionQuery { owners: vec![profile.name.clone()], limit: Some(COLLECTIONS), ..CollectionQuery::default() };
@@ -122,6 +130,7 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, name: Option<Path<
         is_org: profile.is_org,
         since: profile.created_at,
         may_create,
+        may_audit,
         followers: standing.followers,
         following: standing.following,
         likes: standing.likes,

@@ -9,6 +9,7 @@ use haina_app::oauth::{NewApp, NewPublisher};
 use haina_app::people::{NewOrg, NewUser, Signup};
 use haina_types::{OrgRole, RepoKind, Slug, TokenRole};
 
+use crate::audit::Audit;
 use crate::limits::Limits;
 use crate::provider::Providers;
 use crate::rates::Rates;
@@ -69,6 +70,8 @@ enum What {
     Limits(Limits),
     /// How many requests are answered: prints it, after changing what is given. A running hub follows within seconds.
     Rates(Rates),
+    /// What happened: lists it, newest first, or exports all of it.
+    Audit(Audit),
     /// Make an invitation: prints its link's secret.
     Invite {
         #[command(flatten)]
@@ -390,6 +393,7 @@ impl Admin {
             }
             What::Limits(limits) => limits.run().await?,
             What::Rates(rates) => rates.run().await?,
+            What::Audit(audit) => audit.run().await?,
             What::Invite { store, email, days } => {
                 let app = store.open_existing().await?;
                 print(&app.invite(email.as_deref(), days).await?);

@@ -3,6 +3,7 @@
 //! This crate holds configuration and wiring only: the command line, the socket, the signals.
 
 mod admin;
+mod audit;
 mod git;
 mod limits;
 mod provider;

@@ -1,5 +1,6 @@
 //! The Hub's JSON doors. Each handler parses, passes the gate, calls one use case and renders.
 
+mod audit;
 mod catalogue;
 mod collections;
 mod commit;
@@ -59,6 +60,12 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(overview::members))
         .routes(routes!(overview::own_repositories))
         .routes(routes!(overview::organization_repositories))
+        .routes(routes!(audit::all))
+        .routes(routes!(audit::own))
+        .routes(routes!(audit::organization))
+        .routes(routes!(audit::organization_export))
+        .routes(routes!(audit::repository))
+        .routes(routes!(audit::bucket))
         .routes(routes!(catalogue::model_tags))
         .routes(routes!(catalogue::dataset_tags))
         .routes(routes!(catalogue::templates))

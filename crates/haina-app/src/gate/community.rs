@@ -116,7 +116,7 @@ impl App {
     }
 
     /// The strongest action that `caller` may take on what a namespace owns as a whole; `None` if none of their own.
-    async fn namespace_right(&self, caller: &Caller, namespace: &Namespace) -> Result<Option<Action>> {
+    pub(super) async fn namespace_right(&self, caller: &Caller, namespace: &Namespace) -> Result<Option<Action>> {
         let Some(user) = caller.user() else { return Ok(None) };
         let own = if user.is_admin || namespace.id == user.id {
             Some(Action::Admin)

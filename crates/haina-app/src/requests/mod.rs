@@ -6,6 +6,7 @@
 mod form;
 mod report;
 
+pub(crate) use report::cell;
 
 use std::collections::BTreeMap;
 
