@@ -837,3 +837,22 @@ did-user-follow = Followed somebody
 did-user-unfollow = Stopped following somebody
 did-setting-change = Changed a setting of the hub
 did-content-refuted = Found a wrong digest
+
+## Facets of lists
+facets = Narrow down
+facet-pipeline_tag = Tasks
+facet-task_categories = Tasks
+facet-library = Libraries
+facet-language = Languages
+facet-license = Licences
+facet-dataset = Trained on
+facet-base_model = Made from
+facet-modality = Modalities
+facet-size_categories = Sizes
+facet-format = Formats
+facet-other = Other tags
+facets-counted =
+    { $n ->
+        [one] Counted among the first repository of this list; all are being counted.
+       *[other] Counted among the first { $n } repositories of this list; all are being counted.
+    }

@@ -769,3 +769,18 @@ did-user-follow = 关注了
 did-user-unfollow = 取消了关注
 did-setting-change = 修改了全站设置
 did-content-refuted = 发现了错误的摘要
+
+## 列表筛选
+facets = 筛选
+facet-pipeline_tag = 任务
+facet-task_categories = 任务
+facet-library = 库
+facet-language = 语言
+facet-license = 许可证
+facet-dataset = 训练数据集
+facet-base_model = 基础模型
+facet-modality = 模态
+facet-size_categories = 规模
+facet-format = 格式
+facet-other = 其他标签
+facets-counted = 目前只统计了列表中的前 { $n } 个仓库，完整统计正在进行。

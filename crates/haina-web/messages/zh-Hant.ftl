@@ -769,3 +769,18 @@ did-user-follow = 追蹤了
 did-user-unfollow = 取消了追蹤
 did-setting-change = 修改了全站設定
 did-content-refuted = 發現了錯誤的摘要
+
+## 列表篩選
+facets = 篩選
+facet-pipeline_tag = 任務
+facet-task_categories = 任務
+facet-library = 程式庫
+facet-language = 語言
+facet-license = 授權條款
+facet-dataset = 訓練資料集
+facet-base_model = 基礎模型
+facet-modality = 模態
+facet-size_categories = 規模
+facet-format = 格式
+facet-other = 其他標籤
+facets-counted = 目前只統計了列表中的前 { $n } 個儲存庫，完整統計正在進行。

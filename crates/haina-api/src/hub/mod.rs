@@ -8,6 +8,7 @@ mod create;
 mod delete;
 mod discussions;
 mod duplicate;
+mod facets;
 mod gated;
 mod info;
 mod large;
@@ -69,6 +70,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(catalogue::model_tags))
         .routes(routes!(catalogue::dataset_tags))
         .routes(routes!(catalogue::templates))
+        .routes(routes!(facets::facets))
         .routes(routes!(list::models))
         .routes(routes!(list::datasets))
         .routes(routes!(list::spaces))

@@ -11,6 +11,7 @@ mod git;
 mod hub;
 mod keys;
 mod limits;
+mod lists;
 mod manage;
 mod oauth;
 mod packs;

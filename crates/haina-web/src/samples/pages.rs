@@ -41,6 +41,20 @@ pub(super) fn pages(locale: Locale) -> Vec<(String, String)> {
             author: if filtered { "lin".into() } else { String::new() },
             sort: list::Sort::Downloads,
             rows: rows(n, kind),
+            facets: if filtered {
+                let link = |id: &str, count| list::FacetLink {
+                    id: id.into(),
+                    label: format!("<{id}>"),
+                    count,
+                    url: format!("/{}?tag={id}", kind.plural()),
+                };
+                let names = ["pipeline_tag", "task_categories", "library", "language", "license", "dataset"];
+                let names = names.into_iter().chain(["base_model", "modality", "size_categories", "format", "other"]);
+                names.map(|name| list::FacetGroup { name, tags: vec![link("x", 12_345), link("y", 1)] }).collect()
+            } else {
+                Vec::new()
+            },
+            counted_only: filtered.then_some(1000),
             is_first: !filtered,
             next: filtered.then(|| "c/1".into()),
         };
