@@ -53,9 +53,10 @@ pub(crate) fn meter(app: &App, request: &Request) -> Option<Meter> {
     Some(app.meter(class, peer, forwarded.as_deref()))
 }
 
-/// Whether a request is counted by its address whatever it shows: it may show an application's secret, or nothing.
+/// Whether a request is counted by its address whatever it shows: it may show an application's secret, or nothing. Pages
+/// count for themselves, so that who is refused sees a page.
 pub(crate) fn by_address(path: &str, anonymous: bool) -> bool {
-    path.starts_with("/oauth/") || (anonymous && class_of(path) != Some(Class::Pages))
+    class_of(path) != Some(Class::Pages) && (anonymous || path.starts_with("/oauth/"))
 }
 
 /// Says how many requests are left, unless something nearer did.

@@ -44,10 +44,15 @@ fn chosen<'a>(
         Part::Public => "r.visibility = 'public'",
         Part::Own => "r.visibility <> 'public'",
     });
+    // Said once more by itself: then SQLite looks in the index of what is not public.
+    if let (Part::Own, Viewer::User { ns_ids, .. }) = (part, &filter.viewer) {
+        let own = c.any_of("r.ns_id", ns_ids);
+        c.and(&own);
+    }
     let order = match limit {
         Some(limit) => {
             let limit = c.bind(limit);
-            let plus = if start == Start::Order { "" } else { "+" };
+            let plus = if start == Start::Order && part == Part::Public { "" } else { "+" };
             format!(" order by {plus}r.trending desc, r.id desc limit {limit}")
         }
         None => String::new(),
@@ -88,7 +93,10 @@ pub async fn tally(
     }
     let postgres = s.is_postgres();
     let mut search = Search::new(filter, postgres);
-    let start = if postgres { Start::Order } else { choose_start(s, filter, &mut search).await? };
+    let start = match part {
+        Part::Public if !postgres => choose_start(s, filter, &mut search).await?,
+        _ => Start::Order,
+    };
     let (count, tags, params) = statements(filter, kind, part, &search, start, limit, postgres);
     let repos = s.one(&count, &params).await?.size(0)?;
     let rows = s.rows(&tags, &params).await?;

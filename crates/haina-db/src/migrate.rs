@@ -39,6 +39,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     13 "0013_oauth";
     14 "0014_identity";
     15 "0015_publisher";
+    20 "0020_not_public";
 };
 
 /// PostgreSQL's advisory lock for migrating ("hainamig").

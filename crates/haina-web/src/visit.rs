@@ -357,6 +357,24 @@ mod tests {
         assert_eq!(cookie, "haina_session=abc; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
     }
 
+    #[tokio::test]
+    async fn a_page_that_panics_is_a_page() {
+        use axum::routing::get;
+        use http_body_util::BodyExt;
+        use tower::ServiceExt;
+        #[expect(clippy::panic, reason = "that is what is tested")]
+        async fn boom() -> &'static str {
+            panic!("secret words")
+        }
+        let router = axum::Router::new().route("/boom", get(boom)).layer(axum::middleware::from_fn(frame));
+        let request = Request::get("/boom").body(axum::body::Body::empty()).unwrap();
+        let response = router.with_state(()).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let html = response.into_body().collect().await.unwrap().to_bytes();
+        let html = String::from_utf8_lossy(&html);
+        assert!(html.contains("<html") && !html.contains("secret words"), "{html}");
+    }
+
     #[test]
     fn forms_lead_nowhere_by_surprise() {
         let text = |origin: &str| policy(Some(FormsLeadTo(origin.into()))).to_str().unwrap().to_owned();

@@ -22,6 +22,8 @@ const AT_ONCE: usize = 1000;
 const KEPT_MAX: usize = 256;
 /// How old remembered counts may be before they are made anew, in milliseconds.
 const FRESH_MS: i64 = 60_000;
+/// How old they may be to be told at all, in milliseconds: what was public once is not told of for long.
+const OLD_MS: i64 = 600_000;
 /// Counting anew takes at most this part of the time.
 const DUTY: i64 = 10;
 /// Tags of a group that are told.
@@ -99,7 +101,7 @@ impl Tallies {
         let due = age > FRESH_MS.max(kept.as_ref().map_or(0, |kept| kept.took.saturating_mul(DUTY)));
         let mine = due && !state.busy && state.not_before <= now.0;
         state.busy |= mine;
-        (kept, mine)
+        (kept.filter(|_| age <= OLD_MS), mine)
     }
 
     fn put(&self, key: String, tally: Option<Tally>, begun: Timestamp, now: Timestamp) {
@@ -273,6 +275,7 @@ mod tests {
         assert!(tallies.get("a", at(12_000)).0.is_some() && !tallies.get("a", at(59_000)).1);
         assert!(tallies.get("a", at(60_001)).1);
         tallies.put("a".into(), Some(Tally::default()), at(60_001), at(60_002));
+        assert!(tallies.get("a", at(660_001)).0.is_some() && tallies.get("a", at(660_002)).0.is_none());
         for i in 0..2 * KEPT_MAX as i64 {
             tallies.put(i.to_string(), Some(Tally::default()), at(70_000), at(70_000 + i));
         }
