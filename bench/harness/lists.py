@@ -145,6 +145,26 @@ def quantile(values, q):
     return values[min(len(values) - 1, int(q * len(values)))]
 
 
+def facets(server, count, seed):
+    """Milliseconds of questions for facets, one after the other: of all models, and of those that one or two filters leave."""
+    chance, took = random.Random(seed), []
+    shapes = [lambda: "", lambda: f"pipeline_tag={chance.choice(TASKS)}", lambda: f"filter=license:{chance.choice(LICENSES)}",
+              lambda: f"filter={chance.choice(LANGUAGES)}&filter={chance.choice(LIBRARIES)}",
+              lambda: f"filter=topic-{chance.randrange(5000)}", lambda: f"q={quote(chance.choice(CHINESE) + chance.choice(CHINESE))}"]
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    for number in range(count):
+        address = f"/api/facets/models?{shapes[number % len(shapes)]()}"
+        begin = time.monotonic()
+        connection.request("GET", address)
+        answer = connection.getresponse()
+        body = answer.read()
+        took.append((time.monotonic() - begin) * 1000)
+        if answer.status != 200 or "groups" not in json.loads(body):
+            raise BenchError(f"GET {address} answered {answer.status}: {body[:200]!r}")
+    connection.close()
+    return took
+
+
 def lists(bench, report):
     """Only Haina: no peer has these routes."""
     count = bench.list_repositories
@@ -167,3 +187,10 @@ def lists(bench, report):
             for shape, values in took.items():
                 report.add(f"lists, {shape}: p99 ms", server.name, quantile(values, 0.99))
             report.add(f"{row}: peak RSS MiB", server.name, server.peak_mib())
+            before = server.cpu_s()
+            took = facets(server, 120 if bench.given.quick else 600, seed=20 + run)
+            row = f"facets over {count} repositories"
+            report.add(f"{row}: p50 ms", server.name, quantile(took, 0.5))
+            report.add(f"{row}: p99 ms", server.name, quantile(took, 0.99))
+            report.add(f"{row}: server CPU ms each, with counting in the background", server.name,
+                       (server.cpu_s() - before) * 1000 / len(took))

@@ -23,6 +23,10 @@ TARGETS = {
     "start on 10000 repositories: s": ("<=", 0.3),
     "binary: MB": ("<=", 60),
     "lists over 100000 repositories at 200/s: p99 ms": ("<=", 20),
+    "facets over 100000 repositories: p99 ms": ("<=", 50),
+    "webhooks: commits are slower by %": ("<=", 5),
+    "webhook deliveries queued while commits go on: per s": (">=", 1000),
+    "bucket sync of 10000 files, up: s": ("<=", 60),
 }
 for _name in ("10,000 files", "5,000 commits"):
     TARGETS |= {

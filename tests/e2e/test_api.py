@@ -773,3 +773,75 @@ def test_look_up_without_regard_to_case(hub):
     assert done["commitUrl"].startswith(f"{hub.url}/alice/CamelCase/commit/")
     # Files are named as they are named.
     hub.get("/alice/CamelCase/resolve/main/x").error(404, "EntryNotFound")
+
+
+# ---------------------------------------------------------------- facets
+
+
+def card(**front) -> dict:
+    import json
+
+    lines = "\n".join(f"{key}: {json.dumps(value)}" for key, value in front.items())
+    return file("README.md", f"---\n{lines}\n---\n# A card\n")
+
+
+@pytest.fixture(scope="module")
+def faceted(hub):
+    """Six models of bob's with cards, one of them private, and a data set."""
+    cards = [dict(pipeline_tag="text-generation", library_name="transformers", language=["zh", "en"], license="mit", tags=["facetest", "roleplay"]),
+             dict(pipeline_tag="text-generation", library_name="transformers", language=["zh"], license="mit", tags=["facetest"]),
+             dict(pipeline_tag="translation", library_name="transformers", language=["en"], license="apache-2.0", tags=["facetest"]),
+             dict(pipeline_tag="translation", license="apache-2.0", tags=["facetest"]),
+             dict(license="mit", tags=["facetest"], base_model="alice/base"),
+             dict(pipeline_tag="text-generation", library_name="diffusers", license="mit", tags=["facetest"])]
+    for i, front in enumerate(cards):
+        hub.create(f"bob/facet{i}", "bob", visibility="private" if i == 5 else "public").expect(200)
+        hub.commit(f"bob/facet{i}", "bob", card(**front)).expect(200)
+    hub.create("bob/facets", "bob", kind="dataset").expect(200)
+    hub.commit("bob/facets", "bob", card(task_categories=["translation"], language=["zh"], license="mit", size_categories=["n<1K"], tags=["facetest"]), kind="datasets").expect(200)
+    deadline = time.monotonic() + 20
+    while len(hub.get("/api/models?filter=facetest", "bob").json()) < 6 or not hub.get("/api/datasets?filter=facetest").json():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def counts(hub, query: str, who=None, kind="models") -> dict:
+    answer = hub.get(f"/api/facets/{kind}?{query}", who).expect(200).json()
+    assert answer["complete"] is True
+    return {name: {t["id"]: t["count"] for t in tags} for name, tags in answer["groups"].items()} | {"counted": answer["counted"]}
+
+
+def test_facets_count_what_the_list_has(hub, faceted):
+    found = counts(hub, "filter=facetest")
+    assert found == {"counted": 5, "pipeline_tag": {"text-generation": 2, "translation": 2}, "library": {"transformers": 3}, "language": {"en": 2, "zh": 2},
+                     "license": {"license:mit": 3, "license:apache-2.0": 2}, "base_model": found["base_model"], "other": {"facetest": 5, "roleplay": 1}}
+    assert set(found["base_model"]) >= {"base_model:alice/base"}
+    # With more filters, whatever they are.
+    for query, licences in (("filter=facetest&filter=zh", {"license:mit": 2}), ("filter=facetest&license=apache-2.0", {"license:apache-2.0": 2}),
+                            ("filter=facetest&pipeline_tag=translation", {"license:apache-2.0": 2}), ("author=bob&filter=facetest&library=transformers", {"license:mit": 2, "license:apache-2.0": 1}),
+                            ("search=facet1", {"license:mit": 1}), ("filter=facetest&filter=never", None), ("author=nobody-here", None), ("inference=warm", None)):
+        assert counts(hub, query).get("license") == licences, query
+        listed = hub.get(f"/api/models?{query}").json()
+        assert counts(hub, query)["counted"] == len(listed), query
+    rows = counts(hub, "filter=facetest", kind="datasets")
+    assert rows["task_categories"] == {"task_categories:translation": 1} and rows["language"] == {"language:zh": 1} and rows["size_categories"] == {"size_categories:n<1K": 1}
+    label = {t["id"]: t["label"] for t in hub.get("/api/facets/models?filter=facetest").json()["groups"]["pipeline_tag"]}
+    assert label["text-generation"] == "text generation"
+
+
+def test_facets_count_only_what_one_may_know(hub, faceted):
+    """Also after others asked, and after it changed: private ones are never remembered for everybody."""
+    for _ in range(2):
+        assert counts(hub, "filter=facetest", "bob")["library"] == {"transformers": 3, "diffusers": 1}
+        assert counts(hub, "filter=facetest", "root")["counted"] == 6
+        for who in (None, "alice"):
+            found = counts(hub, "filter=facetest", who)
+            assert found["counted"] == 5 and "diffusers" not in found["library"]
+    assert hub.get("/api/facets/cars").error(404, None)
+    hub.get("/api/facets/models?num_parameters=x").error(400, None, "num_parameters")
+    hub.get("/api/facets/models", "hf_" + "x" * 40).expect(401)
+
+
+def test_facets_on_pages(hub, faceted):
+    page = hub.get("/models?tag=facetest", headers={"Accept-Language": "zh-CN"}).expect(200).text
+    assert "筛选" in page and 'href="/models?tag=facetest&#38;tag=license%3Amit"' in page and "diffusers" not in page, page

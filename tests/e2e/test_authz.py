@@ -205,6 +205,7 @@ def operations(hub, place, repo):
         ("write", "GET", "/api/models/{}/lfs-files", dict),
         ("admin", "POST", "/api/models/{}/lfs-files/batch", lambda: {"json": {"deletions": {"sha": ["0" * 64], "rewriteHistory": True}}}),
         ("admin", "PUT", "/api/models/{}/settings", lambda: {"json": {}}),
+        ("admin", "GET", "/api/models/{}/audit-log", dict),
         ("content", "GET", "/{}/resolve/main/a.txt", dict),
         ("content", "HEAD", "/{}/resolve/main/a.txt", dict),
         ("content", "GET", "/{}/resolve/main/w.bin", dict),
@@ -693,6 +694,7 @@ def bucket_operations():
         ("write", "GET", "/api/buckets/{}/xet-write-token", dict),
         ("write", "POST", "/api/buckets/{}/batch", batch),
         ("admin", "PUT", "/api/buckets/{}/settings", lambda: {"json": {}}),
+        ("admin", "GET", "/api/buckets/{}/audit-log", dict),
     ]
 
 
@@ -774,6 +776,26 @@ def test_a_token_of_a_bucket_reaches_that_bucket_alone(hub, people, buckets):
     assert [f["path"] for f in answer["failed"]] == ["stolen"], answer
 
 
+# ---------------------------------------------------------------- the audit log
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_audit_logs(hub, people, place, caller):
+    """Of an organization for those who administer it, of the hub for its administrators, of an account for its person; and always
+    through a token that could do what it tells of."""
+    weak = {"owner-reads", "scoped", "scoped-read", "scoped-elsewhere", "guest-scoped"}
+    for path, who in (("/api/organizations/acme/audit-log", {"owner", "admin"}), ("/api/organizations/acme/audit-log/export", {"owner", "admin"}),
+                      ("/api/audit-log", {"admin"}), ("/api/settings/audit-log", set(CALLERS) - weak)):
+        for query in ("", "?format=csv", "?format=jsonl"):
+            answer = hub.get(path + query, people[caller])
+            if caller in WRONG or caller == "nobody":
+                answer.expect(401)
+            else:
+                answer.expect(200 if caller in who else 403)
+    if caller not in WRONG and caller != "nobody":
+        hub.get("/api/organizations/neverwas/audit-log", people[caller]).expect(404)
+
+
 # ---------------------------------------------------------------- nothing left out
 
 
@@ -781,7 +803,7 @@ def test_every_operation_is_judged(hub):
     rows = [line.split("\t") for line in Path(__file__).with_name("authz.txt").read_text().splitlines() if line and line[0] != "#"]
     known = {row[0] for row in rows}
     assert len(known) == len(rows), "an operation is there twice"
-    classes = {"admin", "ask", "cas-read", "cas-write", "collect", "collection", "collection-write", "content", "create", "list", "member", "org-admin", "org-member", "org-self", "oauth", "open", "read", "self", "signed", "signed-in", "static", "talk", "write"}
+    classes = {"admin", "ask", "audit", "cas-read", "cas-write", "collect", "collection", "collection-write", "content", "create", "list", "member", "org-admin", "org-member", "org-self", "oauth", "open", "read", "self", "signed", "signed-in", "static", "talk", "write"}
     assert {row[1] for row in rows} <= classes, {row[1] for row in rows} - classes
     have = {f"{method.upper()} {path}" for path, item in hub.get("/api/openapi.json").json()["paths"].items() for method in item
             if method in ("get", "head", "post", "put", "patch", "delete")}

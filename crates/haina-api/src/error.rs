@@ -92,6 +92,9 @@ impl IntoResponse for ApiError {
         if let Some(commit) = e.commit.and_then(|c| HeaderValue::from_str(&c.to_string()).ok()) {
             headers.insert(X_REPO_COMMIT, commit);
         }
+        if let Some(rate) = &e.rate {
+            crate::rates::tell(headers, rate);
+        }
         if e.code == Code::RangeNotSatisfiable
             && let Some(size) = e.detail.and_then(|size| HeaderValue::from_str(&format!("bytes */{size}")).ok())
         {

@@ -12,6 +12,7 @@ mod hub;
 mod lfs;
 mod lines;
 mod oauth;
+mod rates;
 mod request;
 mod trace;
 
@@ -27,6 +28,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use error::{ApiError, ErrorBody};
+pub use rates::Peer;
 pub use trace::finish;
 
 /// What the description says of the whole.
@@ -167,6 +169,9 @@ fn cors() -> CorsLayer {
         "x-xet-access-token",
         "x-xet-token-expiration",
         "x-total-count",
+        "ratelimit",
+        "ratelimit-policy",
+        "retry-after",
     ];
     CorsLayer::new()
         .allow_origin(cors::Any)

@@ -4,6 +4,7 @@ use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use base64::Engine;
 use bytes::Bytes;
+use haina_app::rates::Meter;
 use haina_app::repos::Repo;
 use haina_app::{App, Caller};
 use haina_types::{Code, Error, RepoKind, RepoPath, Result as TypesResult, Revision};
@@ -47,21 +48,34 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .map(|(_, value)| value)
 }
 
+async fn caller(parts: &Parts, app: &App) -> TypesResult<Caller> {
+    if let Some(token) = credential(&parts.headers)? {
+        return app.caller_by_token(&token).await;
+    }
+    if matches!(parts.method, Method::GET | Method::HEAD)
+        && let Some(secret) = cookie(&parts.headers, "haina_session")
+    {
+        return app.caller_by_session(secret).await;
+    }
+    Ok(Caller::anonymous())
+}
+
 impl FromRequestParts<App> for Who {
     type Rejection = ApiError;
 
     /// A token that is present and wrong is an error on every route. A browser's session counts for reading only:
     /// whatever changes something needs a token here, or the pages' own forms.
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        if let Some(token) = credential(&parts.headers)? {
-            return Ok(Self(app.caller_by_token(&token).await?));
+        let caller = caller(parts, app).await;
+        if let Some(meter) = parts.extensions.get::<Meter>() {
+            match &caller {
+                Ok(caller) => meter.count(caller)?,
+                // Whoever tries tokens is refused before the answer says whether one fits.
+                Err(e) if e.code == Code::BadCredentials => meter.count_address()?,
+                Err(_) => {}
+            }
         }
-        if matches!(parts.method, Method::GET | Method::HEAD)
-            && let Some(secret) = cookie(&parts.headers, "haina_session")
-        {
-            return Ok(Self(app.caller_by_session(secret).await?));
-        }
-        Ok(Self(Caller::anonymous()))
+        Ok(Self(caller?))
     }
 }
 

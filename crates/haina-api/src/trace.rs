@@ -1,8 +1,10 @@
-//! What every answer carries: a request id, and for anonymous callers 401 where a signed-in one gets 404.
+//! What every answer carries: a request id, how many requests are left, and for anonymous callers 401 where a signed-in
+//! one gets 404.
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use haina_app::App;
 use haina_types::{Code, Error, Rng, SystemRng};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
@@ -63,8 +65,20 @@ fn names_old_id(path: &str) -> bool {
     segments.next().is_some_and(|verb| ["resolve", "raw"].contains(&verb))
 }
 
+/// Runs the handler; a panic of it is a fault of ours like all others, and no end of the connection.
+async fn run(request: Request, next: Next) -> Response {
+    use futures_util::FutureExt;
+    let panicked = match std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => return response,
+        Err(panicked) => panicked,
+    };
+    let words = panicked.downcast_ref::<String>().map(String::as_str).or(panicked.downcast_ref::<&str>().copied());
+    let words = words.unwrap_or("no words");
+    ApiError(Error::internal(format!("a handler panicked: {words}"))).into_response()
+}
+
 /// The middleware around every route.
-pub async fn finish(mut request: Request, next: Next) -> Response {
+pub async fn finish(State(app): State<App>, mut request: Request, next: Next) -> Response {
     use tracing::Instrument;
     let id = request_id(request.headers());
     let text = id.to_str().unwrap_or("").to_owned();
@@ -74,7 +88,21 @@ pub async fn finish(mut request: Request, next: Next) -> Response {
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or("?"), method = %request.method(), path = request.uri().path());
     let of_api = ["/api/", "/xet/"].iter().any(|p| request.uri().path().starts_with(p));
     let old_id = names_old_id(request.uri().path());
-    let mut response = next.run(request).instrument(span).await;
+    let meter = crate::rates::meter(&app, &request);
+    let mut refused = None;
+    if let Some(meter) = &meter {
+        if crate::rates::by_address(request.uri().path(), anonymous) {
+            refused = meter.count_address().err();
+        }
+        request.extensions_mut().insert(meter.clone());
+    }
+    let mut response = match refused {
+        Some(e) => ApiError(e).into_response(),
+        None => run(request, next).instrument(span).await,
+    };
+    if let Some(rate) = meter.and_then(|m| m.rate()) {
+        crate::rates::tell(response.headers_mut(), &rate);
+    }
     if old_id && response.status() == StatusCode::NOT_FOUND && !response.headers().contains_key(X_ERROR_CODE) {
         response = ApiError(Error::new(Code::RepoNotFound, "Repository not found")).into_response();
     }

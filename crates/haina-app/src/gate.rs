@@ -14,11 +14,14 @@ use haina_types::{
 
 use crate::App;
 
+mod audit;
 mod buckets;
 mod community;
 mod orgs;
 mod pass;
 
+pub use audit::AuditAccess;
+pub(crate) use audit::Scope;
 pub use buckets::{BucketAdmin, BucketRead, BucketWrite};
 pub(crate) use community::collection_not_found;
 pub use community::{CollectAccess, CollectionRead, CollectionWrite, SelfAccess};

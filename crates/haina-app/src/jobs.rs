@@ -17,6 +17,8 @@ const LEASE: Duration = Duration::from_secs(15 * 60);
 /// How often counts of downloads are written.
 const FLUSH: Duration = Duration::from_secs(10);
 
+/// How often settings that are kept in memory are read again: the command line changes them beside a running hub.
+const FOLLOW: Duration = Duration::from_secs(2);
 /// How often what has ended is tidied away.
 const TIDY: Duration = Duration::from_secs(3600);
 /// How long a finished job's row is kept, in seconds.
@@ -71,9 +73,10 @@ impl App {
         let mut tasks: Vec<_> = workers.collect();
         let flusher = tokio::spawn(flush(self.clone(), stopped.clone()));
         let tidier = tokio::spawn(tidy(self.clone(), stopped.clone()));
+        let follower = tokio::spawn(follow_settings(self.clone(), stopped.clone()));
         let reader = tokio::spawn(webhooks::read_ledger(self.clone(), stopped.clone()));
         let sender = tokio::spawn(webhooks::send(self.clone(), stopped));
-        tasks.extend([flusher, tidier, reader, sender]);
+        tasks.extend([flusher, tidier, follower, reader, sender]);
         Jobs { stop, tasks, app: self.clone() }
     }
 
@@ -159,6 +162,18 @@ async fn flush(app: App, mut stopped: watch::Receiver<bool>) {
         }
         if last {
             return;
+        }
+    }
+}
+
+async fn follow_settings(app: App, mut stopped: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(FOLLOW) => {}
+            _ = stopped.changed() => return,
+        }
+        if let Err(e) = app.reload_rates().await {
+            tracing::error!(error = ?e, "limits of requests could not be read");
         }
     }
 }

@@ -4,6 +4,7 @@
 //! that to one use case. Only the gate can make access values, so nothing reads or writes a repository without one.
 
 mod attempts;
+pub mod audit;
 pub mod buckets;
 pub mod collections;
 pub mod content;
@@ -20,6 +21,7 @@ pub mod limits;
 pub mod oauth;
 pub mod people;
 pub mod quotas;
+pub mod rates;
 pub mod repos;
 pub mod requests;
 pub mod signin;
@@ -55,6 +57,8 @@ pub struct Options {
     pub rng: Arc<dyn Rng>,
     /// Networks beside the public Internet that webhooks may go to.
     pub webhooks_allow: Vec<webhooks::IpNet>,
+    /// Proxies before this hub, whose word about addresses of clients is taken.
+    pub trusted_proxies: Vec<webhooks::IpNet>,
 }
 
 impl Options {
@@ -70,6 +74,7 @@ impl Options {
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
             webhooks_allow: Vec::new(),
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -99,6 +104,7 @@ struct Inner {
     attempts: attempts::Attempts,
     buckets: buckets::State,
     webhooks: webhooks::State,
+    rates: rates::State,
 }
 
 /// One page of a list.
@@ -125,7 +131,7 @@ impl App {
         let content = content::State::load(&db, &objects, options.rng.as_ref()).await?;
         let lfs = lfs::State::load(&db, options.rng.as_ref()).await?;
         let oauth = oauth::State::load(&db, options.rng.as_ref()).await?;
-        Ok(Self {
+        let app = Self {
             inner: Arc::new(Inner {
                 db,
                 objects,
@@ -145,8 +151,11 @@ impl App {
                 attempts: attempts::Attempts::default(),
                 buckets: buckets::State::new(),
                 webhooks: webhooks::State::new(options.webhooks_allow),
+                rates: rates::State::new(options.trusted_proxies),
             }),
-        })
+        };
+        app.reload_rates().await?;
+        Ok(app)
     }
 
     /// The address that clients use, without a trailing slash.

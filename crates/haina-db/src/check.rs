@@ -2,8 +2,8 @@
 
 use crate::sql::Sql;
 use crate::{
-    Db, Result, buckets, collections, content, discussions, gates, git, git_pack, git_usage, groups, identity, jobs,
-    ledger, lfs, meta, moves, oauth, orgs, people, repos, search, social, ssh_keys, webhooks,
+    Db, Result, buckets, collections, content, discussions, facets, gates, git, git_pack, git_usage, groups, identity,
+    jobs, ledger, lfs, meta, moves, oauth, orgs, people, repos, search, social, ssh_keys, webhooks,
 };
 
 impl Db {
@@ -38,6 +38,7 @@ impl Db {
         let postgres = s.is_postgres();
         let mut built: Vec<Sql> = ledger::list_shapes();
         built.extend(repos::list_shapes(postgres));
+        built.extend(facets::shapes(postgres));
         built.extend(collections::list_shapes(postgres));
         built.extend(social::list_shapes(postgres));
         built.extend(discussions::list_shapes());

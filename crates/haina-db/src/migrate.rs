@@ -41,6 +41,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     15 "0015_publisher";
     16 "0016_quota";
     17 "0017_orgs";
+    20 "0020_not_public";
 };
 
 /// PostgreSQL's advisory lock for migrating ("hainamig").

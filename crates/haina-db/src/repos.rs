@@ -657,7 +657,7 @@ pub(crate) fn pattern(word: &str) -> String {
 
 /// What a list on SQLite starts from. Its planner knows nothing of how rare a value is; we look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Start {
+pub(crate) enum Start {
     /// The index of the order, until the page is full: quick if many rows fit.
     Order,
     /// All that have this tag, then sorted: quick if few have it.
@@ -674,7 +674,7 @@ enum Start {
 
 /// What the search words of a list are to the database.
 #[derive(Debug, Default)]
-struct Search {
+pub(crate) struct Search {
     /// For `like`; empty when words will do as well.
     patterns: Vec<String>,
     /// For the index of names.
@@ -686,7 +686,7 @@ struct Search {
 }
 
 impl Search {
-    fn new(filter: &RepoFilter, postgres: bool) -> Self {
+    pub(crate) fn new(filter: &RepoFilter, postgres: bool) -> Self {
         let words = search::expression(&filter.words, postgres);
         let parts: Vec<String> = filter.search.iter().map(|w| w.to_lowercase()).filter(|w| !w.is_empty()).collect();
         let indexed = parts.iter().all(|p| search::occurs_in_names(p));
@@ -742,7 +742,7 @@ impl Search {
 const FEW: usize = 4000;
 
 /// Where a list on SQLite should start.
-async fn choose_start(s: &mut Session, filter: &RepoFilter, search: &mut Search) -> Result<Start> {
+pub(crate) async fn choose_start(s: &mut Session, filter: &RepoFilter, search: &mut Search) -> Result<Start> {
     let mut candidates: Vec<(Start, &Sql, &str)> = Vec::new();
     candidates.extend(filter.author.as_deref().map(|a| (Start::Author, &PROBE_AUTHOR, a)));
     candidates.extend(filter.tags.iter().enumerate().map(|(i, t)| (Start::Tag(i), &PROBE_TAG, t.as_str())));
@@ -763,15 +763,15 @@ async fn choose_start(s: &mut Session, filter: &RepoFilter, search: &mut Search)
     Ok(best.1)
 }
 
-/// The statement of a list of one kind and its parameters.
-fn list_statement<'a>(
+/// Where the rows of a list of one kind come from, and what they must be.
+pub(crate) fn list_source<'a>(
     filter: &'a RepoFilter,
     kind: RepoKind,
     search: &'a Search,
     start: Start,
     postgres: bool,
-) -> (Sql, Vec<Value<'a>>) {
-    let mut c = Conditions { text: String::new(), params: Vec::new(), postgres };
+) -> (String, Conditions<'a>) {
+    let mut c = Conditions::new(postgres);
     let found = search.found(&mut c);
     // On SQLite `cross join` is a join whose order is kept.
     let from = match start {
@@ -783,7 +783,6 @@ fn list_statement<'a>(
             format!("({}) w cross join repo r on r.id = w.id", found.as_deref().unwrap_or("select 0 as id"))
         }
     };
-    let join = if postgres { "join" } else { "cross join" };
     let p = c.bind(kind);
     c.and(&format!("r.kind = {p}"));
     c.viewer(&filter.viewer);
@@ -840,6 +839,19 @@ fn list_statement<'a>(
         let any = c.any_of("r.id", ids);
         c.and(&any);
     }
+    (from, c)
+}
+
+/// The statement of a list of one kind and its parameters.
+fn list_statement<'a>(
+    filter: &'a RepoFilter,
+    kind: RepoKind,
+    search: &'a Search,
+    start: Start,
+    postgres: bool,
+) -> (Sql, Vec<Value<'a>>) {
+    let (from, mut c) = list_source(filter, kind, search, start, postgres);
+    let join = if postgres { "join" } else { "cross join" };
     // A plus keeps SQLite from walking the order's index all the same, in the hope of not having to sort.
     let column = format!("{}{}", if start == Start::Order { "" } else { "+" }, filter.sort.column());
     let (order, beyond) = if filter.ascending { ("asc", ">") } else { ("desc", "<") };

@@ -75,6 +75,23 @@ impl Code {
     }
 }
 
+/// How many requests of a kind somebody may still make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// The kind.
+    pub class: &'static str,
+    /// Requests of a window.
+    pub limit: u32,
+    /// Its length.
+    pub window_seconds: u32,
+    /// Requests that are left of it.
+    pub remaining: u32,
+    /// Until it ends.
+    pub reset_seconds: u32,
+    /// Whether this one was too many.
+    pub refused: bool,
+}
+
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// An error that may be shown. `message` is public and in English (the language of the API's texts); the
@@ -88,6 +105,8 @@ pub struct Error {
     pub commit: Option<crate::Oid>,
     /// The size of the file whose range was not satisfiable, or the address of what exists already.
     pub detail: Option<String>,
+    /// Of a request too many: which limit it met.
+    pub rate: Option<Box<Rate>>,
     cause: Option<Cause>,
 }
 
@@ -97,7 +116,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// With a public message.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), commit: None, detail: None, cause: None }
+        Self { code, message: message.into(), commit: None, detail: None, rate: None, cause: None }
     }
 
     /// A fault of ours; the cause is logged, never shown.
@@ -128,6 +147,13 @@ impl Error {
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
+        self
+    }
+
+    /// Adds the limit that was met.
+    #[must_use]
+    pub fn rated(mut self, rate: Rate) -> Self {
+        self.rate = Some(Box::new(rate));
         self
     }
 

@@ -12,7 +12,7 @@ mod role;
 mod world;
 
 pub use digest::{Oid, Sha256, XetHash};
-pub use error::{Code, Error, Result};
+pub use error::{Code, Error, Rate, Result};
 pub use name::{NameError, RepoKind, RepoName, RepoPath, Slug, Visibility};
 pub use path::{FilePath, PathError};
 pub use revision::{RefName, RefNameError, Revision};

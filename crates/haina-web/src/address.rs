@@ -107,6 +107,11 @@ impl RepoAddress {
         format!("{}/settings", self.url())
     }
 
+    /// What happened to it.
+    pub fn audit_log(&self) -> String {
+        format!("{}/settings/audit-log", self.url())
+    }
+
     /// Its gate.
     pub fn access(&self) -> String {
         format!("{}/access", self.url())

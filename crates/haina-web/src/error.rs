@@ -22,6 +22,8 @@ pub(crate) struct ErrorPage {
     pub detail: Option<String>,
     /// What the visitor may have been looking for.
     pub guess: String,
+    /// After how many seconds it is worth trying again, if that is known.
+    pub wait_seconds: Option<u64>,
 }
 
 impl ErrorPage {

@@ -10,6 +10,7 @@ mod access;
 mod address;
 mod apps;
 mod assets;
+mod audit;
 mod authorize;
 mod blob;
 mod bucket;
@@ -88,6 +89,9 @@ pub fn router() -> Router<App> {
         .route("/settings/webhooks", get(webhooks::list).post(webhooks::create))
         .route("/settings/webhooks/{id}", get(webhooks::get).post(webhooks::post))
         .route("/settings/webhooks/{id}/deliveries/{delivery}", get(webhooks::delivery).post(webhooks::replay))
+        .route("/settings/audit-log", get(audit::own))
+        .route("/organizations/{name}/settings/audit-log", get(audit::organization))
+        .route("/admin/audit-log", get(audit::all))
         .route("/collections", get(collections::list))
         .route("/collections/new", get(collections::new).post(collections::create))
         .route("/collections/{owner}/{slug}", get(collections::get).post(collections::post))
@@ -122,6 +126,7 @@ pub fn router() -> Router<App> {
             .route(&format!("{repo}/like"), post(likes::post))
             .route(&format!("{repo}/likers"), get(likes::likers))
             .route(&format!("{repo}/settings"), get(manage::get).post(manage::post))
+            .route(&format!("{repo}/settings/audit-log"), get(audit::repository))
             .route(&format!("{repo}/access"), get(access::get).post(access::post));
     }
     router

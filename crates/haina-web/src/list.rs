@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use haina_app::App;
-use haina_app::repos::{ListQuery, ListSort};
+use haina_app::repos::{Facets, ListQuery, ListSort};
 use haina_types::RepoKind;
 
 use crate::address::with_query;
@@ -17,6 +17,8 @@ use crate::visit::{Answer, Visit, show};
 
 /// Repositories on a page.
 const PAGE_LEN: usize = 30;
+/// Tags of a group that are offered.
+const FACETS_MAX: usize = 10;
 /// Most tags that narrow a list.
 const TAGS_MAX: usize = 10;
 
@@ -72,6 +74,20 @@ pub(crate) struct Chip {
     pub tag: String,
 }
 
+/// A group of tags that narrow the list further.
+pub(crate) struct FacetGroup {
+    pub name: &'static str,
+    pub tags: Vec<FacetLink>,
+}
+
+/// One of them: its words, its count, and the list with it.
+pub(crate) struct FacetLink {
+    pub id: String,
+    pub label: String,
+    pub count: u64,
+    pub url: String,
+}
+
 /// A list of repositories.
 #[derive(Template)]
 #[template(path = "list.html")]
@@ -84,6 +100,9 @@ pub(crate) struct List {
     pub sort: Sort,
     pub author: String,
     pub rows: Vec<RepoRow>,
+    pub facets: Vec<FacetGroup>,
+    /// Of how many repositories the counts are, if these are not all.
+    pub counted_only: Option<u64>,
     pub is_first: bool,
     pub next: Option<String>,
 }
@@ -99,6 +118,36 @@ impl List {
         pairs.extend(self.chips.iter().filter(|c| Some(c.tag.as_str()) != without).map(|c| ("tag", c.tag.as_str())));
         pairs.push(("cursor", cursor));
         with_query(&format!("/{}", self.kind.plural()), pairs)
+    }
+
+    fn with(&self, tag: &str) -> String {
+        let page = self.address(&self.search, &self.author, None, "");
+        let sign = if page.contains('?') { '&' } else { '?' };
+        let pair = with_query("", [("tag", tag)]);
+        format!("{page}{sign}{}", pair.trim_start_matches('?'))
+    }
+
+    /// Fills in the groups, without the tags that narrow the list already.
+    fn offer(&mut self, l: Words, facets: Facets) {
+        self.counted_only = (!facets.complete).then_some(facets.counted);
+        for group in facets.groups {
+            let is_new = |facet: &haina_app::repos::Facet| self.chips.iter().all(|chip| chip.tag != facet.id);
+            let links: Vec<FacetLink> = group
+                .tags
+                .into_iter()
+                .filter(is_new)
+                .take(FACETS_MAX)
+                .map(|facet| FacetLink {
+                    url: self.with(&facet.id),
+                    label: facet_label(l, group.name, facet.label),
+                    id: facet.id,
+                    count: facet.count,
+                })
+                .collect();
+            if !links.is_empty() {
+                self.facets.push(FacetGroup { name: group.name, tags: links });
+            }
+        }
     }
 
     fn without_search(&self) -> String {
@@ -138,6 +187,15 @@ impl List {
     }
 }
 
+/// A tag in the language of the visitor, as far as it has words there.
+fn facet_label(l: Words, group: &str, label: String) -> String {
+    match group {
+        "pipeline_tag" | "task_categories" => l.maybe(&format!("task-{}", label.replace(' ', "-"))).unwrap_or(label),
+        "language" => l.language(&label),
+        _ => label,
+    }
+}
+
 /// `GET /models`, `GET /datasets`, `GET /spaces`
 async fn get(kind: RepoKind, app: App, visit: Visit, query: Query) -> Answer {
     // The names of the hub that people come from work as well.
@@ -153,22 +211,19 @@ async fn get(kind: RepoKind, app: App, visit: Visit, query: Query) -> Answer {
     let (search, author) = (query.get("search").to_owned(), query.get("author").to_owned());
     let (sort, cursor) = (Sort::from_name(query.get("sort")).unwrap_or_default(), query.find("cursor"));
     let is_first = cursor.is_none();
-    let found = app
-        .list_repos(
-            visit.caller(),
-            ListQuery {
-                kinds: vec![kind],
-                query: search.clone(),
-                author: Some(author.clone()).filter(|a| !a.is_empty()),
-                tags: tags.clone(),
-                sort: sort.into(),
-                limit: Some(PAGE_LEN),
-                cursor,
-                ..ListQuery::default()
-            },
-        )
-        .await?;
-    show(&List {
+    let asked = ListQuery {
+        kinds: vec![kind],
+        query: search.clone(),
+        author: Some(author.clone()).filter(|a| !a.is_empty()),
+        tags: tags.clone(),
+        sort: sort.into(),
+        limit: Some(PAGE_LEN),
+        cursor,
+        ..ListQuery::default()
+    };
+    let found = app.list_repos(visit.caller(), asked.clone()).await?;
+    let facets = app.facets(visit.caller(), kind, asked).await?;
+    let mut list = List {
         l: visit.words(),
         page: visit.layout(section_of(kind), true),
         kind,
@@ -177,9 +232,13 @@ async fn get(kind: RepoKind, app: App, visit: Visit, query: Query) -> Answer {
         sort,
         author,
         rows: found.items.into_iter().map(RepoRow::from).collect(),
+        facets: Vec::new(),
+        counted_only: None,
         is_first,
         next: found.next,
-    })
+    };
+    list.offer(visit.words(), facets);
+    show(&list)
 }
 
 /// `GET /models`

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use haina_app::App;
 use haina_app::collections::CollectionQuery;
+use haina_app::people::Membership;
 use haina_app::repos::{ListQuery, ListSort};
 use haina_types::{Code, Error, OrgRole, RepoKind, Slug, Timestamp};
 
@@ -36,6 +37,8 @@ pub(crate) struct ProfilePage {
     pub may_create: bool,
     /// Whether it is an organization of the visitor's.
     pub may_manage: bool,
+    /// Whether the visitor may see what happened in this organization.
+    pub may_audit: bool,
     pub groups: Vec<Group>,
     /// The first buckets, by name.
     pub buckets: Vec<BucketRow>,
@@ -112,6 +115,11 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, name: Option<Path<
         false => app.namespaces_of(visit.caller()).await?.contains(&profile.name),
     };
     let may_manage = profile.is_org && visit.viewer().is_some_and(|me| profile.links.iter().any(|m| m.name == me));
+    let may_audit = profile.is_org
+        && visit.caller().user().is_some_and(|user| {
+            let is_admin = |m: &Membership| m.id == user.id && m.role == OrgRole::Admin;
+            user.is_admin || profile.links.iter().any(is_admin)
+        });
     let standing = app.standing(visit.caller(), profile.id).await?;
     let wanted =
         CollectionQuery { owners: vec![profile.name.clone()], limit: Some(COLLECTIONS), ..CollectionQuery::default() };
@@ -126,6 +134,7 @@ pub(crate) async fn get(State(app): State<App>, visit: Visit, name: Option<Path<
         since: profile.created_at,
         may_create,
         may_manage,
+        may_audit,
         followers: standing.followers,
         following: standing.following,
         likes: standing.likes,

@@ -8,6 +8,8 @@ use std::sync::{Arc, OnceLock};
 use axum::extract::{FromRequestParts, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use haina_app::rates::Meter;
 use haina_app::{App, Caller};
 use haina_types::{Clock, Code, Error, Rng, SystemClock, SystemRng, Timestamp};
 use http::{HeaderMap, HeaderValue, StatusCode, header, request};
@@ -170,6 +172,7 @@ impl Visit {
             key: if failure.form_expired { "form-expired" } else { error.code.key() },
             detail: (says_more && !failure.form_expired).then(|| error.message.clone()),
             guess: self.guess(),
+            wait_seconds: error.rate.as_ref().map(|rate| rate.reset_seconds.into()),
         };
         render(status, &page)
     }
@@ -265,17 +268,25 @@ pub(crate) async fn frame(mut request: Request, next: Next) -> Response {
     let visit = Visit::read(&request);
     let is_get = matches!(*request.method(), http::Method::GET | http::Method::HEAD);
     request.extensions_mut().insert(visit.clone());
-    let mut response = next.run(request).await;
+    let mut response = match std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        // Whoever looks at a page sees a page, whatever happens; the words of the panic are in the log already.
+        Err(_) => Failure::from(Error::internal("a handler panicked")).into_response(),
+    };
     if let Some(failure) = response.extensions_mut().remove::<Failure>() {
         let id = (&SystemRng as &dyn Rng).alphanumeric(8);
         if fault_key(failure.error.code).is_some() {
             tracing::error!(id, path = visit.0.here, error = ?failure.error, "page failed");
         }
+        let wait = failure.error.rate.as_ref().map(|rate| rate.reset_seconds);
         response = if failure.error.code == Code::Unauthenticated && is_get && !failure.form_expired {
             go(&visit.layout(Section::None, false).sign_in_url(), [])
         } else {
             visit.error_page(&failure, &id)
         };
+        if let Some(seconds) = wait {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
     }
     let policy = policy(response.extensions_mut().remove());
     let headers = response.headers_mut();
@@ -308,6 +319,9 @@ impl FromRequestParts<App> for Visit {
         let _ = visit.0.secure.set(app.base_url().starts_with("https://"));
         if let (Some(secret), None) = (&visit.0.session, visit.0.caller.get()) {
             let _ = visit.0.caller.set(app.caller_by_session(secret).await?);
+        }
+        if let Some(meter) = parts.extensions.get::<Meter>() {
+            meter.count(visit.caller())?;
         }
         Ok(visit)
     }
@@ -342,6 +356,24 @@ mod tests {
         visit.0.secure.set(true).unwrap();
         let cookie = visit.session_cookie("abc", visit.0.now.plus_seconds(60));
         assert_eq!(cookie, "haina_session=abc; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
+    }
+
+    #[tokio::test]
+    async fn a_page_that_panics_is_a_page() {
+        use axum::routing::get;
+        use http_body_util::BodyExt;
+        use tower::ServiceExt;
+        #[expect(clippy::panic, reason = "that is what is tested")]
+        async fn boom() -> &'static str {
+            panic!("secret words")
+        }
+        let router = axum::Router::new().route("/boom", get(boom)).layer(axum::middleware::from_fn(frame));
+        let request = Request::get("/boom").body(axum::body::Body::empty()).unwrap();
+        let response = router.with_state(()).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let html = response.into_body().collect().await.unwrap().to_bytes();
+        let html = String::from_utf8_lossy(&html);
+        assert!(html.contains("<html") && !html.contains("secret words"), "{html}");
     }
 
     #[test]

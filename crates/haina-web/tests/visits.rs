@@ -697,3 +697,45 @@ async fn a_repository_is_gated_renamed_and_deleted_by_forms() {
     owner.submit(settings, settings, &[("action", "delete"), ("confirm", "lin/n")]).await;
     assert_eq!(owner.get("/lin/n").await.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn what_happened_is_shown_to_those_who_answer_for_it() {
+    let hub = Hub::new("https://hub.example").await;
+    for name in ["lin", "mei"] {
+        add_person(&hub, name).await;
+    }
+    let org =
+        haina_app::people::NewOrg { name: "lab".parse().unwrap(), full_name: None, owner: "lin".parse().unwrap() };
+    hub.app.add_org(org).await.unwrap();
+    let (lin, mei, nobody) = (hub.browser(), hub.browser(), hub.browser());
+    lin.sign_in("lin").await;
+    mei.sign_in("mei").await;
+    let made = [("owner", "lin"), ("name", "x"), ("type", "model"), ("visibility", "private")];
+    let to = lin.submit("/new", "/new", &made).await;
+    assert_eq!(to.status, StatusCode::SEE_OTHER, "{}", to.html);
+    let page = lin.get("/lin/x/settings/audit-log").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.html.contains("Made a repository") && page.html.contains("/api/models/lin/x/audit-log?format=csv"));
+    assert!(lin.get("/lin/x/settings").await.html.contains("/lin/x/settings/audit-log"));
+    assert_eq!(mei.get("/lin/x/settings/audit-log").await.status, StatusCode::NOT_FOUND);
+    assert!(nobody.get("/lin/x/settings/audit-log").await.location().starts_with("/login?next="));
+    let own = lin.get("/settings/audit-log?action=repo.*").await;
+    assert!(own.html.contains("lin/x") && !own.html.contains("Made an account"));
+    assert!(!mei.get("/settings/audit-log").await.html.contains("lin/x"));
+    let org = lin.get("/organizations/lab/settings/audit-log").await;
+    assert!(org.status == StatusCode::OK && org.html.contains("Made an organization"));
+    assert!(lin.get("/lab").await.html.contains("/organizations/lab/settings/audit-log"));
+    assert!(!mei.get("/lab").await.html.contains("/organizations/lab/settings/audit-log"));
+    assert_eq!(mei.get("/organizations/lab/settings/audit-log").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(lin.get("/organizations/nobody/settings/audit-log").await.status, StatusCode::NOT_FOUND);
+    // The first account of a hub does not administer it unless it was made by the link of the set-up.
+    assert_eq!(lin.get("/admin/audit-log").await.status, StatusCode::FORBIDDEN);
+    for wrong in ["since=soon", "target=a/b/c/d", "action=%22%3E"] {
+        let page = lin.get(&format!("/settings/audit-log?{wrong}")).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+    }
+    for (language, words) in [("zh-CN", "创建了仓库"), ("zh-TW", "建立了儲存庫")] {
+        let reader = Browser { language, cookies: lin.cookies.clone(), ..hub.browser() };
+        assert!(reader.get("/lin/x/settings/audit-log").await.html.contains(words), "{language}");
+    }
+}

@@ -9,9 +9,11 @@ use haina_app::oauth::{NewApp, NewPublisher};
 use haina_app::people::{NewOrg, NewUser, Signup};
 use haina_types::{OrgRole, RepoKind, Slug, TokenRole};
 
+use crate::audit::Audit;
 use crate::limits::Limits;
 use crate::provider::Providers;
 use crate::quota::Quotas;
+use crate::rates::Rates;
 use crate::{Store, print, say};
 
 /// Manage people, organizations and tokens.
@@ -70,6 +72,10 @@ enum What {
     /// What users and organizations may have at most: bytes, and repositories.
     #[command(subcommand)]
     Quota(Quotas),
+    /// How many requests are answered: prints it, after changing what is given. A running hub follows within seconds.
+    Rates(Rates),
+    /// What happened: lists it, newest first, or exports all of it.
+    Audit(Audit),
     /// Make an invitation: prints its link's secret.
     Invite {
         #[command(flatten)]
@@ -405,6 +411,8 @@ impl Admin {
             }
             What::Limits(limits) => limits.run().await?,
             What::Quota(quotas) => quotas.run().await?,
+            What::Rates(rates) => rates.run().await?,
+            What::Audit(audit) => audit.run().await?,
             What::Invite { store, email, days } => {
                 let app = store.open_existing().await?;
                 print(&app.invite(email.as_deref(), days).await?);

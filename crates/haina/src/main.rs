@@ -3,10 +3,12 @@
 //! This crate holds configuration and wiring only: the command line, the socket, the signals.
 
 mod admin;
+mod audit;
 mod git;
 mod limits;
 mod provider;
 mod quota;
+mod rates;
 mod serve;
 
 use std::path::PathBuf;

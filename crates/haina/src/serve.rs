@@ -10,6 +10,9 @@ use clap::Args;
 use haina_app::App;
 use haina_app::webhooks::IpNet;
 use haina_types::SystemRng;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -44,6 +47,10 @@ pub struct Serve {
     /// A network beside the public Internet that webhooks may go to, such as 10.1.0.0/16; may be given more than once.
     #[arg(long, value_name = "CIDR", env = "HAINA_WEBHOOKS_ALLOW", value_delimiter = ',')]
     webhooks_allow: Vec<IpNet>,
+    /// A network of proxies before this hub, such as 127.0.0.1/32: what they say in X-Forwarded-For about the addresses of
+    /// clients is believed. May be given more than once.
+    #[arg(long, value_name = "CIDR", env = "HAINA_TRUST_PROXY", value_delimiter = ',', value_parser = network)]
+    trust_proxy: Vec<IpNet>,
     /// Room for packs that are kept ready for clones, in MiB; 0 for none.
     #[arg(long, value_name = "MIB", env = "HAINA_GIT_CACHE_MIB", default_value_t = 4096)]
     git_cache_mib: u32,
@@ -54,6 +61,12 @@ pub struct Serve {
     /// ssh://git@HOST[:PORT]
     #[arg(long, value_name = "URL", env = "HAINA_SSH_URL", requires = "ssh_listen")]
     ssh_url: Option<String>,
+}
+
+/// A network, or one address.
+fn network(text: &str) -> Result<IpNet, String> {
+    let one = text.parse::<std::net::IpAddr>().map(IpNet::from);
+    one.or_else(|_| text.parse()).map_err(|_| "expected a network such as 10.1.0.0/16, or an address".to_owned())
 }
 
 /// The host of an `http` address, in brackets if it is an IPv6 address.
@@ -113,6 +126,7 @@ impl Serve {
             options.ssh_url = Some(ssh_url(self.ssh_url.as_deref(), &url, ssh.local_addr()?.port())?);
         }
         options.webhooks_allow = self.webhooks_allow;
+        options.trusted_proxies = self.trust_proxy;
         options.git_cache_bytes = u64::from(self.git_cache_mib) << 20;
         let app = self.store.open_as(options).await?;
         if let Some(secret) = app.open_setup().await? {
@@ -169,8 +183,8 @@ pub fn router(app: App) -> Router {
     use tower_http::timeout::RequestBodyTimeoutLayer;
     haina_api::router()
         .merge(haina_web::router())
-        .with_state(app)
-        .layer(axum::middleware::from_fn(haina_api::finish))
+        .with_state(app.clone())
+        .layer(axum::middleware::from_fn_with_state(app, haina_api::finish))
         .layer(RequestBodyTimeoutLayer::new(BODY_IDLE_TIMEOUT))
 }
 
@@ -190,6 +204,29 @@ async fn stop_asked() {
     }
 }
 
+/// The router for one connection: each of its requests is told whom it came from.
+struct Door {
+    router: TowerToHyperService<Router>,
+    peer: haina_api::Peer,
+}
+
+impl Door {
+    fn new(router: Router, peer: SocketAddr) -> Self {
+        Self { router: TowerToHyperService::new(router), peer: haina_api::Peer(peer.ip()) }
+    }
+}
+
+impl Service<Request<Incoming>> for Door {
+    type Response = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Response;
+    type Error = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Error;
+    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
+        self.router.call(request)
+    }
+}
+
 async fn serve(listener: TcpListener, router: Router, app: &App) {
     let graceful = GracefulShutdown::new();
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -203,8 +240,8 @@ async fn serve(listener: TcpListener, router: Router, app: &App) {
             accepted = listener.accept() => accepted,
             () = &mut stop => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(e) => {
                 // Out of file descriptors, most likely: others will be closed meanwhile.
                 tracing::warn!(error = %e, "could not accept a connection");
@@ -223,7 +260,7 @@ async fn serve(listener: TcpListener, router: Router, app: &App) {
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+            .serve_connection(TokioIo::new(stream), Door::new(router.clone(), peer));
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             let _permit = permit;

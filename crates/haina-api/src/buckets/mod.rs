@@ -4,7 +4,7 @@ mod batch;
 mod events;
 mod manage;
 mod resolve;
-mod target;
+pub(crate) mod target;
 mod token;
 mod tree;
 

@@ -74,8 +74,8 @@ fn app_tag(app: &str) -> Option<&'static str> {
     })
 }
 
-async fn list(app: App, who: Who, uri: OriginalUri, query: Query, kind: RepoKind) -> Result<Response> {
-    let shape = Shape::for_list(kind, &query)?;
+/// What a query asks for; none if nothing here can be that.
+pub(super) fn list_query(query: &Query, kind: RepoKind) -> Result<Option<ListQuery>> {
     let mut tags = query.all("filter");
     tags.extend(query.all("tags"));
     for (key, prefix) in [
@@ -93,35 +93,36 @@ async fn list(app: App, who: Who, uri: OriginalUri, query: Query, kind: RepoKind
     for name in query.all("apps") {
         match app_tag(&name) {
             Some(tag) => tags.push(tag.to_owned()),
-            None => return Ok(Json(Vec::<Value>::new()).into_response()),
+            None => return Ok(None),
         }
     }
     // Nothing here is served by anybody for inference.
     if query.get("inference").is_some() || query.get("inference_provider").is_some() {
-        return Ok(Json(Vec::<Value>::new()).into_response());
+        return Ok(None);
     }
     let gated = match query.get("gated") {
         None | Some("") => None,
         Some(_) => Some(query.flag("gated")),
     };
-    let page = app
-        .list_repos(
-            &who.0,
-            ListQuery {
-                kinds: vec![kind],
-                search: query.all("search"),
-                query: query.get("q").unwrap_or_default().to_owned(),
-                author: query.get("author").map(str::to_owned),
-                tags,
-                pipeline_tag: query.get("pipeline_tag").map(str::to_owned),
-                gated,
-                parameters: parameters(&query)?,
-                sort: sort(&query)?,
-                limit: query.number("limit")?,
-                cursor: query.get("cursor").map(str::to_owned),
-            },
-        )
-        .await?;
+    Ok(Some(ListQuery {
+        kinds: vec![kind],
+        search: query.all("search"),
+        query: query.get("q").unwrap_or_default().to_owned(),
+        author: query.get("author").map(str::to_owned),
+        tags,
+        pipeline_tag: query.get("pipeline_tag").map(str::to_owned),
+        gated,
+        parameters: parameters(query)?,
+        sort: sort(query)?,
+        limit: query.number("limit")?,
+        cursor: query.get("cursor").map(str::to_owned),
+    }))
+}
+
+async fn list(app: App, who: Who, uri: OriginalUri, query: Query, kind: RepoKind) -> Result<Response> {
+    let shape = Shape::for_list(kind, &query)?;
+    let Some(asked) = list_query(&query, kind)? else { return Ok(Json(Vec::<Value>::new()).into_response()) };
+    let page = app.list_repos(&who.0, asked).await?;
     let mut items: Vec<Value> = Vec::with_capacity(page.items.len());
     for summary in &page.items {
         let files = match (shape.wants("siblings"), summary.commit) {

@@ -1,5 +1,6 @@
 //! The Hub's JSON doors. Each handler parses, passes the gate, calls one use case and renders.
 
+mod audit;
 mod catalogue;
 mod collections;
 mod commit;
@@ -7,6 +8,7 @@ mod create;
 mod delete;
 mod discussions;
 mod duplicate;
+mod facets;
 mod gated;
 mod groups;
 mod info;
@@ -76,9 +78,16 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(orgs::accept))
         .routes(routes!(orgs::decline))
         .routes(routes!(overview::organization_quota))
+        .routes(routes!(audit::all))
+        .routes(routes!(audit::own))
+        .routes(routes!(audit::organization))
+        .routes(routes!(audit::organization_export))
+        .routes(routes!(audit::repository))
+        .routes(routes!(audit::bucket))
         .routes(routes!(catalogue::model_tags))
         .routes(routes!(catalogue::dataset_tags))
         .routes(routes!(catalogue::templates))
+        .routes(routes!(facets::facets))
         .routes(routes!(list::models))
         .routes(routes!(list::datasets))
         .routes(routes!(list::spaces))

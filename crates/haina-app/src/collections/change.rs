@@ -46,6 +46,7 @@ impl App {
     pub async fn create_collection(&self, access: &CollectAccess, new: NewCollection) -> Result<String> {
         let title = one_line("title", &new.title, TITLE_CHARS_MAX)?;
         let description = check_description(new.description.as_deref())?;
+        self.count_community(access.actor())?;
         let (owner, now, public_id) = (access.namespace(), self.now(), self.public_id());
         let mut tx = self.db().begin().await?;
         collections::lock_owner(&mut tx, owner.id).await?;
@@ -131,6 +132,7 @@ impl App {
     /// Votes for a collection, or takes the vote back; doing so twice changes nothing.
     pub async fn vote_for_collection(&self, access: &CollectionRead, by: &SelfAccess, up: bool) -> Result<()> {
         let (collection, user) = (access.collection(), by.user().id);
+        self.count_community(user)?;
         let mut tx = self.db().begin().await?;
         if !collections::lock(&mut tx, collection.id).await? {
             return Err(collection_not_found());

@@ -22,6 +22,7 @@ struct Turn {
 impl App {
     /// Takes the turn in a discussion.
     async fn turn(&self, access: &TalkAccess, number: i64) -> Result<Turn> {
+        self.count_community(access.actor())?;
         let mut tx = self.db().begin().await?;
         let found = db::lock_discussion(&mut tx, access.repo().id, number).await?;
         Ok(Turn { discussion: found.ok_or_else(|| not_found(number))?, tx })

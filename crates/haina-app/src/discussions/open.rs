@@ -83,6 +83,7 @@ impl App {
     ) -> Result<i64> {
         let (repo, now) = (access.repo(), self.now());
         let author_id = access.actor().ok_or_else(|| Error::new(Code::Unauthenticated, "Please sign in."))?;
+        self.count_community(author_id)?;
         if !git::lock_repo(tx, repo.id).await? {
             return Err(crate::gate::repo_not_found());
         }

@@ -124,7 +124,7 @@ impl App {
     ) -> Result<CommitWriter> {
         check_message(&header)?;
         let (branch, head) = self.find_branch(access.repo().id, revision).await?;
-        check_parent(&header, &head)?;
+        self.check_parent(access, &header, &head).await?;
         Ok(self.commit_writer(access, branch, header))
     }
 
@@ -138,7 +138,7 @@ impl App {
         check_message(&header)?;
         let number = crate::discussions::number_of(revision)?;
         let head = self.check_pull(access, number).await?;
-        check_parent(&header, &head)?;
+        self.check_parent(access, &header, &head).await?;
         let name = crate::discussions::pull_ref(number)?;
         Ok(self.writer_onto(Box::new(access.clone()), Onto::Ref(name), header))
     }
@@ -166,6 +166,36 @@ impl App {
         let mut s = self.db().read().await?;
         let head = git::find_ref(&mut s, repo, &branch).await?.ok_or_else(|| revision_not_found(revision))?;
         Ok((branch, head.oid))
+    }
+
+    /// Whether the parent that a commit names is the head of its branch, or this commit may have been made already.
+    async fn check_parent(&self, access: &dyn Moves, header: &CommitHeader, head: &Oid) -> Result<()> {
+        if is_parent(header, head) {
+            return Ok(());
+        }
+        let mut s = self.db().read().await?;
+        self.find_made(&mut s, access, header, head).await?.map(drop).ok_or_else(stale)
+    }
+
+    /// The head of a branch, if it looks as this commit would: on the parent that is named, by the same person, with the same
+    /// message. It was made by a request whose answer did not arrive, most likely, and this is the same request again;
+    /// whether it is shows when its files turn out to be the same.
+    async fn find_made(
+        &self,
+        s: &mut haina_db::Session,
+        access: &dyn Moves,
+        header: &CommitHeader,
+        head: &Oid,
+    ) -> Result<Option<git::CommitRow>> {
+        let repo = access.repo().id;
+        let Some(made) = git::find_commit(s, repo, head).await? else { return Ok(None) };
+        let [parent] = made.parents[..] else { return Ok(None) };
+        if !is_parent(header, &parent) || made.author_user_id.is_none() || made.author_user_id != access.actor() {
+            return Ok(None);
+        }
+        let message = Commit::compose_message(header.summary.trim(), header.description.trim());
+        let found = super::objects::load_commit(s, repo, head).await?;
+        Ok((found.message == message).then_some(made))
     }
 
     pub(crate) fn commit_writer(&self, access: &WriteAccess, branch: RefName, header: CommitHeader) -> CommitWriter {
@@ -197,9 +227,10 @@ fn check_message(header: &CommitHeader) -> Result<()> {
     Ok(())
 }
 
-fn check_parent(header: &CommitHeader, head: &Oid) -> Result<()> {
-    let Some(parent) = &header.parent else { return Ok(()) };
-    if parent.len() >= 7 && head.to_string().starts_with(&parent.to_ascii_lowercase()) { Ok(()) } else { Err(stale()) }
+/// Whether a commit is the parent that the header names, if it names any.
+fn is_parent(header: &CommitHeader, commit: &Oid) -> bool {
+    let Some(parent) = &header.parent else { return true };
+    parent.len() >= 7 && commit.to_string().starts_with(&parent.to_ascii_lowercase())
 }
 
 impl CommitWriter {
@@ -383,9 +414,6 @@ impl CommitWriter {
                 }
                 return Ok(done);
             }
-            if self.header.parent.is_some() {
-                return Err(stale());
-            }
         }
         Err(Error::new(Code::Unavailable, "The branch keeps moving. Please try again."))
     }
@@ -398,13 +426,7 @@ impl CommitWriter {
                 super::revision::resolve(s, repo, &Revision::new(parent.as_str())).await.map(Some)
             }
             (Onto::NewPull(branch), None) => Ok(git::find_ref(s, repo, branch).await?.map(|r| r.oid)),
-            (Onto::Ref(name), _) => {
-                let head = git::find_ref(s, repo, name).await?.map(|r| r.oid);
-                if let Some(head) = &head {
-                    check_parent(&self.header, head)?;
-                }
-                Ok(head)
-            }
+            (Onto::Ref(name), _) => Ok(git::find_ref(s, repo, name).await?.map(|r| r.oid)),
         }
     }
 
@@ -412,7 +434,16 @@ impl CommitWriter {
     async fn attempt(&mut self, repo: &repos::Repo, pointers: &[Pointer]) -> Result<Option<CommitDone>> {
         let app = self.app.clone();
         let mut s = app.db().read().await?;
-        let head = self.find_parent(&mut s, repo.id).await?;
+        let mut head = self.find_parent(&mut s, repo.id).await?;
+        // The head is not what this commit is to be made on: only if it is this commit itself, there is nothing to do.
+        let mut made = None;
+        if let (Onto::Ref(_), Some(found)) = (&self.onto, &head)
+            && !is_parent(&self.header, found)
+        {
+            let commit = app.find_made(&mut s, &*self.access, &self.header, found).await?.ok_or_else(stale)?;
+            head = commit.parents.first().copied();
+            made = Some(commit);
+        }
         let mut parents = Vec::new();
         let mut root = None;
         let mut generation = 1;
@@ -430,6 +461,10 @@ impl CommitWriter {
         };
         let edited = haina_git::edit(root, self.edits.clone(), load).await.map_err(|e| edit_error(e, head))?;
         drop(s);
+        if let (Some(made), Onto::Ref(branch)) = (made, &self.onto) {
+            let done = CommitDone { id: made.oid, branch: branch.clone(), opened: None };
+            return if made.tree == edited.root { Ok(Some(done)) } else { Err(stale()) };
+        }
 
         let author = app.author(self.access.actor()).await?;
         let mut tx = app.db().begin().await?;

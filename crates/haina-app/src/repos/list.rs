@@ -55,8 +55,8 @@ pub struct RepoSummary {
 }
 
 impl App {
-    /// Repositories that the caller may know, in the order asked.
-    pub async fn list_repos(&self, caller: &Caller, query: ListQuery) -> Result<Page<RepoSummary>> {
+    /// What a query means to the database, within what the caller may know.
+    pub(super) async fn repo_filter(&self, caller: &Caller, query: ListQuery) -> Result<RepoFilter> {
         if query.search.len() + query.tags.len() > TERMS_MAX {
             return Err(Error::invalid(format!("A query has at most {TERMS_MAX} words and tags.")));
         }
@@ -81,7 +81,7 @@ impl App {
                     .map_err(|_| Error::invalid("This cursor is not one of ours: start again from the first page."))?,
             ),
         };
-        let filter = RepoFilter {
+        Ok(RepoFilter {
             kinds: query.kinds,
             search: search.iter().map(|w| w.to_lowercase()).filter(|w| !w.is_empty()).collect(),
             words: terms,
@@ -95,7 +95,12 @@ impl App {
             limit,
             after,
             ..RepoFilter::default()
-        };
+        })
+    }
+
+    /// Repositories that the caller may know, in the order asked.
+    pub async fn list_repos(&self, caller: &Caller, query: ListQuery) -> Result<Page<RepoSummary>> {
+        let filter = self.repo_filter(caller, query).await?;
         let mut s = self.db().read().await?;
         let page = repos::list_repos(&mut s, &filter).await?;
         let items = page

@@ -4,6 +4,7 @@ mod card;
 mod create;
 mod delete;
 mod duplicate;
+mod facets;
 mod facts;
 mod info;
 mod list;
@@ -16,6 +17,7 @@ pub(crate) use facts::enqueue_facts;
 
 pub use create::{CreatedRepo, NewRepo};
 pub use duplicate::{Copied, Duplicate};
+pub use facets::{Facet, FacetGroup, Facets};
 pub use haina_db::repos::Repo;
 pub use info::{Facts, RepoInfo};
 pub use list::{ListQuery, ListSort, Owned, RepoSummary};
@@ -33,6 +35,7 @@ pub struct State {
     facts: Cache<(i64, Timestamp, Oid), Arc<Facts>>,
     files: Cache<(i64, Oid), Arc<Vec<crate::history::Entry>>>,
     cards: Cache<(i64, Oid), Option<Arc<str>>, card::ByLength>,
+    tallies: facets::Tallies,
 }
 
 impl State {
@@ -41,6 +44,7 @@ impl State {
             facts: Cache::new(4096),
             files: Cache::new(256),
             cards: Cache::with_weighter(1024, card::CACHE_BYTES, card::ByLength),
+            tallies: facets::Tallies::default(),
         }
     }
 }

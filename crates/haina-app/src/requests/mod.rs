@@ -6,6 +6,8 @@
 mod form;
 mod report;
 
+pub(crate) use report::cell;
+
 use std::collections::BTreeMap;
 
 use haina_db::gates::{self, AccessStatus, Decision, NewRequest};
@@ -111,6 +113,7 @@ impl App {
         if self.has_part(caller, repo).await? {
             return Err(Error::invalid("You have access to this repository already."));
         }
+        self.count_community(user.id)?;
         let fields = self.gate_form(&access).await?.check(answers)?;
         let status = match Gating::of(repo) {
             Gating::Auto => AccessStatus::Accepted,

@@ -17,7 +17,7 @@ const STEP: usize = 1000;
 const FIELDS_MAX: usize = 200;
 
 /// One cell, quoted. What a table program would take for a formula begins with an apostrophe.
-fn cell(out: &mut String, text: &str) {
+pub(crate) fn cell(out: &mut String, text: &str) {
     out.push('"');
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         out.push('\'');

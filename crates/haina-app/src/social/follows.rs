@@ -73,6 +73,7 @@ impl App {
     /// Follows a user (`is_org` false), an organization (true) or either; doing so twice changes nothing.
     pub async fn follow(&self, by: &SelfAccess, name: &Slug, is_org: Option<bool>) -> Result<()> {
         let (user, whom) = (by.user(), self.somebody(name, is_org).await?);
+        self.count_community(user.id)?;
         if whom.id == user.id {
             return Err(Error::invalid("You cannot follow yourself."));
         }
@@ -92,6 +93,7 @@ impl App {
     /// Follows somebody no longer; doing so twice changes nothing.
     pub async fn unfollow(&self, by: &SelfAccess, name: &Slug, is_org: Option<bool>) -> Result<()> {
         let (user, whom) = (by.user(), self.somebody(name, is_org).await?);
+        self.count_community(user.id)?;
         let mut tx = self.db().begin().await?;
         if social::unfollow(&mut tx, user.id, whom.id).await? {
             let data = json!({"name": whom.name});

@@ -22,6 +22,7 @@ impl App {
     /// Gives a repository one's like; doing so twice changes nothing.
     pub async fn like(&self, access: &ReadAccess, by: &SelfAccess) -> Result<()> {
         let (repo, user, now) = (access.repo(), by.user().id, self.now());
+        self.count_community(user)?;
         let mut tx = self.db().begin().await?;
         let is_new = social::like(&mut tx, repo.id, user, now).await.map_err(|e| match e {
             // It was deleted a moment ago.
@@ -39,6 +40,7 @@ impl App {
     /// Takes one's like back; doing so twice changes nothing.
     pub async fn unlike(&self, access: &ReadAccess, by: &SelfAccess) -> Result<()> {
         let (repo, user, now) = (access.repo(), by.user().id, self.now());
+        self.count_community(user)?;
         let mut tx = self.db().begin().await?;
         if social::unlike(&mut tx, repo.id, user, now).await? {
             let data = json!({"kind": repo.kind, "name": repo.path().to_string()});

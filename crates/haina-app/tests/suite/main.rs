@@ -13,6 +13,7 @@ mod groups;
 mod hub;
 mod keys;
 mod limits;
+mod lists;
 mod manage;
 mod oauth;
 mod orgs;

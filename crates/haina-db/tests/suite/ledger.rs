@@ -9,7 +9,12 @@ use serde_json::json;
 
 use crate::rig::{Hub, NOW};
 
-on_both!(events_come_back, nothing_is_missed_by_who_follows, an_event_belongs_to_its_transaction);
+on_both!(
+    events_come_back,
+    nothing_is_missed_by_who_follows,
+    an_event_belongs_to_its_transaction,
+    times_and_families_of_events
+);
 
 fn event(kind: &str, repo: Option<i64>, ns: Option<i64>, n: i64) -> NewEvent<'_> {
     NewEvent { at: NOW, actor_id: Some(n % 2), kind, repo_id: repo, ns_id: ns, data: json!({"n": n, "名": "值"}) }
@@ -130,4 +135,28 @@ async fn postgres_refuses_to_change_the_past() {
         let e = client.execute(change, &[]).await.unwrap_err();
         assert!(e.as_db_error().unwrap().message().contains("append-only"), "{e}");
     }
+}
+
+async fn times_and_families_of_events(hub: Hub) {
+    let mut tx = hub.db.begin().await.unwrap();
+    for n in 0..200 {
+        let kind = if n % 2 == 0 { "repo.create" } else { "report" };
+        let at = NOW.plus_seconds(n * 3600);
+        ledger::append_event(&mut tx, &NewEvent { at, ..event(kind, None, None, n) }).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let mut s = hub.db.read().await.unwrap();
+    let at = |n: i64| NOW.plus_seconds(n * 3600);
+    for n in [0, 1, 50, 199] {
+        let id = ledger::seek_event(&mut s, at(n)).await.unwrap();
+        let filter = EventFilter { floor: id, since: Some(at(n)), until: Some(at(n + 2)), ..EventFilter::default() };
+        let found = ledger::list_events(&mut s, &filter, 10).await.unwrap();
+        let numbers: Vec<i64> = found.iter().map(|e| e.data["n"].as_i64().unwrap()).collect();
+        assert_eq!(numbers, (n..200.min(n + 2)).collect::<Vec<_>>());
+        assert!(found[0].id - id <= 1, "seeking is exact but for the hour that events may be out of order");
+    }
+    assert!(ledger::seek_event(&mut s, at(10_000)).await.unwrap() > ledger::last_event(&mut s).await.unwrap());
+    let filter = EventFilter { family: Some("repo.".into()), newest_first: true, ..EventFilter::default() };
+    let found = ledger::list_events(&mut s, &filter, 3).await.unwrap();
+    assert_eq!(found.iter().map(|e| e.data["n"].as_i64().unwrap()).collect::<Vec<_>>(), [198, 196, 194]);
 }

@@ -41,6 +41,20 @@ pub(super) fn pages(locale: Locale) -> Vec<(String, String)> {
             author: if filtered { "lin".into() } else { String::new() },
             sort: list::Sort::Downloads,
             rows: rows(n, kind),
+            facets: if filtered {
+                let link = |id: &str, count| list::FacetLink {
+                    id: id.into(),
+                    label: format!("<{id}>"),
+                    count,
+                    url: format!("/{}?tag={id}", kind.plural()),
+                };
+                let names = ["pipeline_tag", "task_categories", "library", "language", "license", "dataset"];
+                let names = names.into_iter().chain(["base_model", "modality", "size_categories", "format", "other"]);
+                names.map(|name| list::FacetGroup { name, tags: vec![link("x", 12_345), link("y", 1)] }).collect()
+            } else {
+                Vec::new()
+            },
+            counted_only: filtered.then_some(1000),
             is_first: !filtered,
             next: filtered.then(|| "c/1".into()),
         };
@@ -76,6 +90,9 @@ pub(super) fn pages(locale: Locale) -> Vec<(String, String)> {
     };
     add("settings", &manage(true));
     add("settings-problems", &manage(false));
+    for (name, full) in [("audit", true), ("audit-none", false)] {
+        add(name, &audit_page(l, full));
+    }
     let field = |label: &str, kind| FormField { label: label.into(), kind };
     let ask = |standing, full: bool| access::AskPage {
         l,
@@ -279,6 +296,7 @@ pub(super) fn pages(locale: Locale) -> Vec<(String, String)> {
             since: NOW,
             may_create: n > 0,
             may_manage: n > 0 && is_org,
+            may_audit: n > 0,
             followers: n * 7,
             following: 1,
             likes: 2,
@@ -566,6 +584,7 @@ pub(super) fn pages(locale: Locale) -> Vec<(String, String)> {
             key: code.key(),
             detail: Some("In English.".into()),
             guess: "bert".into(),
+            wait_seconds: (code == Code::RateLimited).then_some(42),
         };
         if error::fault_key(code).is_none() {
             add(&format!("error-{}", code.key()), &page);
@@ -593,6 +612,7 @@ pub(super) fn pages(locale: Locale) -> Vec<(String, String)> {
             key: "form-expired",
             detail: None,
             guess: String::new(),
+            wait_seconds: None,
         },
     );
     out.extend(community(l));
@@ -739,3 +759,36 @@ pub(super) const CODES: [Code; 20] = [
     Code::Unavailable,
     Code::Internal,
 ];
+
+/// The audit log of a repository, or of the hub with nothing in it and a date that is none.
+fn audit_page(l: Words, full: bool) -> audit::AuditPage {
+    let row = |action: &str, about: Option<(&str, Option<&str>)>, gone: bool| audit::Row {
+        id: 17,
+        at: haina_types::Timestamp(1_700_000_000_000),
+        action: action.into(),
+        actor: (!gone).then(|| "lin".into()),
+        about: about.map(|(name, link)| (name.into(), link.map(Into::into))),
+        gone,
+        data: if gone { String::new() } else { "{\"name\":\"<x>\"}".into() },
+    };
+    let rows = vec![
+        row("repo.commit", Some(("lin/x", Some("/lin/x"))), false),
+        row("repo.delete", Some(("lin/<y>", None)), true),
+        row("never.heard-of", None, false),
+    ];
+    audit::AuditPage {
+        l,
+        page: layout(Section::None, Some("lin")),
+        head: full.then(|| RepoHead { manage: true, ..head(RepoKind::Model, Tab::Settings) }),
+        org: (!full).then(|| "qingyun-lab".into()),
+        is_own: false,
+        offers_all: full,
+        here: "/lin/x/settings/audit-log".into(),
+        api: "/api/models/lin/x/audit-log".into(),
+        filter: audit::Filter { action: "repo.*".into(), since: "<y>".into(), ..audit::Filter::default() },
+        rows: if full { rows } else { Vec::new() },
+        is_first: !full,
+        next: full.then(|| "17".into()),
+        problems: if full { Vec::new() } else { vec![Problem::new("since", l.t("problem-date"))] },
+    }
+}

@@ -25,6 +25,7 @@ mod dedup;
 mod doors;
 mod hostile;
 mod lfs;
+mod panics;
 mod repair;
 mod rig;
 mod transfer;
