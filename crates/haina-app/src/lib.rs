@@ -21,6 +21,7 @@ pub mod oauth;
 pub mod people;
 pub mod repos;
 pub mod requests;
+pub mod secrets;
 pub mod signin;
 pub mod social;
 pub mod webhooks;
@@ -52,6 +53,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub rng: Arc<dyn Rng>,
+    /// Where the key is that secrets are sealed with.
+    pub secret_key: secrets::KeySource,
     /// Networks beside the public Internet that webhooks may go to.
     pub webhooks_allow: Vec<webhooks::IpNet>,
 }
@@ -62,6 +65,7 @@ impl Options {
         let data = data.into();
         Self {
             database: haina_db::Config::Sqlite(data.join("hub.db")),
+            secret_key: secrets::KeySource::File(data.join("secret.key")),
             data,
             base_url: base_url.into().trim_end_matches('/').to_owned(),
             git_cache_bytes: 4 << 30,
@@ -86,6 +90,7 @@ struct Inner {
     ssh_url: Option<String>,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
+    vault: secrets::Vault,
     content: content::State,
     lfs: lfs::State,
     oauth: oauth::State,
@@ -121,9 +126,10 @@ impl App {
         let db = haina_db::Db::open(&options.database).await?;
         let objects: Arc<dyn Objects> =
             Arc::new(haina_cas::objects::FileObjects::open(&options.data).map_err(Error::internal)?);
-        let content = content::State::load(&db, &objects, options.rng.as_ref()).await?;
-        let lfs = lfs::State::load(&db, options.rng.as_ref()).await?;
-        let oauth = oauth::State::load(&db, options.rng.as_ref()).await?;
+        let vault = secrets::Vault::open(&db, options.secret_key, options.rng.as_ref()).await?;
+        let content = content::State::load(&db, &vault, &objects, options.rng.as_ref()).await?;
+        let lfs = lfs::State::load(&db, &vault, options.rng.as_ref()).await?;
+        let oauth = oauth::State::load(&db, &vault, options.rng.as_ref()).await?;
         Ok(Self {
             inner: Arc::new(Inner {
                 db,
@@ -132,6 +138,7 @@ impl App {
                 ssh_url: options.ssh_url,
                 clock: options.clock,
                 rng: options.rng,
+                vault,
                 content,
                 lfs,
                 git: git::State::new(&options.data, options.git_cache_bytes),
@@ -172,6 +179,10 @@ impl App {
 
     pub(crate) fn rng(&self) -> &dyn Rng {
         self.inner.rng.as_ref()
+    }
+
+    pub(crate) fn vault(&self) -> &secrets::Vault {
+        &self.inner.vault
     }
 
     pub(crate) fn git(&self) -> &git::State {

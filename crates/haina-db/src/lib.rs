@@ -32,6 +32,7 @@ pub mod people;
 mod postgres;
 pub mod repos;
 pub mod search;
+pub mod secrets;
 pub mod social;
 mod sql;
 mod sqlite;

@@ -11,6 +11,7 @@ use haina_types::{OrgRole, RepoKind, Slug, TokenRole};
 
 use crate::limits::Limits;
 use crate::provider::Providers;
+use crate::secrets::Secrets;
 use crate::{Store, print, say};
 
 /// Manage people, organizations and tokens.
@@ -57,6 +58,9 @@ enum What {
     /// Sign-in by an institution's own accounts.
     #[command(subcommand)]
     Provider(Providers),
+    /// The key that secrets in the database are sealed with.
+    #[command(subcommand)]
+    Secrets(Secrets),
     /// Who may make an account.
     Signup {
         #[command(flatten)]
@@ -369,6 +373,7 @@ impl Admin {
                 say(&format!("Jobs may now publish to {repo}."));
             }
             What::Provider(providers) => providers.run().await?,
+            What::Secrets(secrets) => secrets.run().await?,
             What::Signup { store, mode } => {
                 let app = store.open_existing().await?;
                 if let Some(mode) = mode {

@@ -16,6 +16,7 @@ mod oauth;
 mod packs;
 mod people;
 mod refs;
+mod secrets;
 mod signin;
 mod social;
 mod trees;
