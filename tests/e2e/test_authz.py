@@ -736,6 +736,66 @@ def test_a_token_of_a_bucket_reaches_that_bucket_alone(hub, people, buckets):
     assert [f["path"] for f in answer["failed"]] == ["stolen"], answer
 
 
+# ---------------------------------------------------------------- spaces
+
+
+@pytest.fixture(scope="module")
+def spaces(hub, people, place):
+    """acme/public and its like again, as spaces with a secret and a variable."""
+    for name in ("public", "private", "gated", "down"):
+        hub.create(f"acme/{name}", OWNER, "space", visibility="private" if name == "private" else "public", sdk="static",
+                   secrets=[{"key": "TOKEN", "value": "nobody-sees-this"}], variables=[{"key": "PLACE", "value": "here"}]).expect(200)
+    hub.request("PUT", "/api/spaces/acme/gated/settings", OWNER, json={"gated": "manual"}).expect(200)
+    hub.post("/spaces/acme/gated/ask-access", GUEST, json={}).expect(200)
+    hub.post("/api/spaces/acme/gated/user-access-request/handle", OWNER, json={"user": GUEST, "status": "accepted"}).expect(200)
+    with closing(sqlite3.connect(hub.data / "hub.db", timeout=30)) as db, db:
+        db.execute("update repo set disabled_reason = 'a test' where fold = 'down' and kind = 'space'")
+
+
+def space_operations():
+    """(what is needed, method and path, request, the status of success) of each route of a space's own."""
+    made, base = f"K{next(numbers)}", "/api/spaces/{}"
+    both = []
+    for sort, reads in (("secrets", "write"), ("variables", "content")):
+        both += [
+            (reads, "GET", f"{base}/{sort}", {}, 200),
+            ("write", "POST", f"{base}/{sort}", {"json": {"key": f"{made}{sort}", "value": "v"}}, 200),
+            ("write", "DELETE", f"{base}/{sort}", {"json": {"key": f"{made}{sort}"}}, 200),
+        ]
+    refused = [("POST", "hardware"), ("POST", "sleeptime"), ("POST", "pause"), ("POST", "restart"), ("POST", "dev-mode"), ("PUT", "volumes"),
+               ("DELETE", "volumes"), ("GET", "logs/run"), ("GET", "logs/build")]
+    return both + [("read", "GET", f"{base}/runtime", {}, 200)] + [("write", m, f"{base}/{what}", {}, 400) for m, what in refused]
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("space", REPOS)
+def test_spaces(hub, people, spaces, caller, space):
+    found = []
+    sort = space.removeprefix("acme/")
+    for need, method, path, request, done in space_operations():
+        answer = hub.request(method, path.format(space), people[caller], **request)
+        want = expected(caller, need, sort)
+        if want is OK and answer.status != done:
+            found.append(f"{method} {path.format(space)}: expected {done}, got {answer}")
+        if want is not OK:
+            found += judge(answer, want, f"{method} {path.format(space)}")
+        if "nobody-sees-this" in answer.text:
+            found.append(f"{method} {path.format(space)} shows a secret")
+        if sort == "private" and expected(caller, "content", sort) is not OK:
+            never = hub.request(method, path.format("acme/neverwas"), people[caller], **request)
+            told = [(a.status, a.header("X-Error-Code"), a.header("X-Error-Message")) for a in (answer, never)]
+            if told[0] != told[1]:
+                found.append(f"{method} {path} tells them apart: {told}")
+    hub.get("/api/spaces/zero-gpu/quota", people[caller]).expect(401 if caller in WRONG or caller == "nobody" else 200)
+    answer = hub.get("/api/spaces/semantic-search?q=private", people[caller])
+    if caller in WRONG:
+        answer.expect(401)
+    else:
+        sees = caller in KNOWN and not caller.startswith("scoped")
+        assert ("acme/private" in {s["id"] for s in answer.expect(200).json()}) == sees, caller
+    assert not found, f"{caller}:\n" + "\n".join(found)
+
+
 # ---------------------------------------------------------------- nothing left out
 
 

@@ -47,6 +47,7 @@ pub use trace::finish;
         (name = "commits", description = "History"),
         (name = "community", description = "Likes, follows, collections, webhooks"),
         (name = "discussions", description = "Discussions and pull requests"),
+        (name = "spaces", description = "Variables and secrets of spaces, and whether they run"),
         (name = "buckets", description = "Files that change in place"),
         (name = "git", description = "Git's own protocol"),
         (name = "content", description = "Large files: the Xet protocol"),

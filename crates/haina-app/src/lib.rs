@@ -24,6 +24,7 @@ pub mod requests;
 pub mod secrets;
 pub mod signin;
 pub mod social;
+pub mod spaces;
 pub mod webhooks;
 mod words;
 

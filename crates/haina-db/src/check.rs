@@ -3,7 +3,7 @@
 use crate::sql::Sql;
 use crate::{
     Db, Result, buckets, collections, content, discussions, gates, git, git_pack, git_usage, identity, jobs, ledger,
-    lfs, meta, moves, oauth, people, repos, search, secrets, social, ssh_keys, webhooks,
+    lfs, meta, moves, oauth, people, repos, search, secrets, social, spaces, ssh_keys, webhooks,
 };
 
 impl Db {
@@ -30,6 +30,7 @@ impl Db {
             social::STATEMENTS,
             search::STATEMENTS,
             secrets::STATEMENTS,
+            spaces::STATEMENTS,
             ssh_keys::STATEMENTS,
             webhooks::STATEMENTS,
         ];

@@ -34,6 +34,7 @@ pub mod repos;
 pub mod search;
 pub mod secrets;
 pub mod social;
+pub mod spaces;
 mod sql;
 mod sqlite;
 pub mod ssh_keys;

@@ -39,6 +39,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     13 "0013_oauth";
     14 "0014_identity";
     15 "0015_publisher";
+    18 "0018_space";
 };
 
 /// PostgreSQL's advisory lock for migrating ("hainamig").

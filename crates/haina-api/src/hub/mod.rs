@@ -19,6 +19,7 @@ mod refs;
 mod render;
 pub(crate) mod resolve;
 mod settings;
+mod spaces;
 mod telemetry;
 mod tree;
 mod uploads;
@@ -109,6 +110,19 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(webhooks::one_delivery))
         .routes(routes!(webhooks::replay))
         .routes(routes!(validate::validate))
+        .routes(routes!(spaces::secrets, spaces::set_secret, spaces::delete_secret))
+        .routes(routes!(spaces::variables, spaces::set_variable, spaces::delete_variable))
+        .routes(routes!(spaces::runtime))
+        .routes(routes!(spaces::set_hardware))
+        .routes(routes!(spaces::sleep_time))
+        .routes(routes!(spaces::pause))
+        .routes(routes!(spaces::restart))
+        .routes(routes!(spaces::dev_mode))
+        .routes(routes!(spaces::set_volumes, spaces::delete_volumes))
+        .routes(routes!(spaces::logs))
+        .routes(routes!(spaces::hardware))
+        .routes(routes!(spaces::quota))
+        .routes(routes!(spaces::search))
         .routes(routes!(telemetry::telemetry))
         .routes(routes!(telemetry::agent_harnesses))
         .routes(routes!(telemetry::health))

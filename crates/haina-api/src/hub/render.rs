@@ -2,7 +2,7 @@
 
 use haina_app::history::Entry;
 use haina_app::repos::{Facts, Repo, RepoInfo, RepoSummary};
-
+use haina_app::spaces::Stage;
 use haina_types::{Error, Oid, RepoKind, Visibility};
 use serde_json::{Map, Value, json};
 
@@ -223,6 +223,22 @@ pub fn summary(summary: &RepoSummary, shape: &Shape, files: Option<&[Entry]>) ->
     Value::Object(map)
 }
 
+/// Whether a space runs, as clients read it. There is no machine under any of them.
+pub fn runtime(stage: Stage) -> Value {
+    let mut value = json!({
+        "stage": stage.as_str(),
+        "hardware": {"current": null, "requested": null},
+        "storage": null,
+        "gcTimeout": null,
+        "devMode": false,
+        "replicas": {"current": 0, "requested": 0},
+    });
+    if let Some(problem) = stage.problem() {
+        value["errorMessage"] = json!(problem);
+    }
+    value
+}
+
 fn properties(repo: &Repo, commit: Option<Oid>, facts: &Facts, shape: &Shape) -> Map<String, Value> {
     let id = repo.path().to_string();
     let mut map = Map::new();
@@ -299,6 +315,7 @@ fn properties(repo: &Repo, commit: Option<Oid>, facts: &Facts, shape: &Shape) ->
                 Some(sdk) => sdk,
                 None => continue,
             },
+            "runtime" => runtime(Stage::of_card(card)),
             "datasets" | "models" => of_card(name).unwrap_or(json!([])),
             "spaces" => json!([]),
             "xetEnabled" => json!(true),

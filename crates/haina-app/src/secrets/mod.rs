@@ -16,7 +16,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use haina_db::{Session, secrets as db};
 use haina_types::{Code, Error, Result, Rng};
 use keys::{Fault, Key};
-pub(crate) use places::{provider_place, webhook_place};
+pub(crate) use places::{provider_place, space_place, webhook_place};
 pub use rotate::Rotated;
 
 /// Where the key is.

@@ -1,6 +1,6 @@
 //! Where secrets rest: the one list by which they are sealed first, sealed anew, checked, and forgotten.
 
-use haina_db::{Session, identity, meta, secrets};
+use haina_db::{Session, identity, meta, secrets, spaces};
 use haina_types::{Error, Result};
 
 use super::meta_place;
@@ -42,6 +42,11 @@ pub(crate) fn provider_place(name: &str, field: &str) -> String {
     format!("signin_provider/{name}/{field}")
 }
 
+/// The place of a space's secret.
+pub(crate) fn space_place(repo: i64, key: &str) -> String {
+    format!("space_setting/{repo}/{key}")
+}
+
 /// Shows every secret as it rests, with its place, and does with it what is said; how many there were.
 pub(super) async fn each(s: &mut Session, mut change: impl FnMut(&str, &[u8]) -> Result<Change> + Send) -> Result<u64> {
     let mut count = 0;
@@ -72,6 +77,18 @@ pub(super) async fn each(s: &mut Session, mut change: impl FnMut(&str, &[u8]) ->
         for row in &rows {
             if let Some(new) = change(&webhook_place(&row.name), row.text.as_bytes())?.written() {
                 secrets::put_webhook(s, row.id, new.as_deref()).await?;
+            }
+        }
+    }
+    let mut after = 0;
+    loop {
+        let rows = spaces::list_secrets(s, after, STEP).await?;
+        let Some(last) = rows.last() else { break };
+        after = last.id;
+        count += rows.len() as u64;
+        for row in &rows {
+            if let Some(new) = change(&format!("space_setting/{}", row.name), row.text.as_bytes())?.written() {
+                spaces::put_secret(s, row.id, new.as_deref()).await?;
             }
         }
     }

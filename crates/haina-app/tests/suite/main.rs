@@ -19,5 +19,6 @@ mod refs;
 mod secrets;
 mod signin;
 mod social;
+mod spaces;
 mod trees;
 mod webhooks;

@@ -13,6 +13,7 @@ use crate::hub::{Hub, both};
 const WEBHOOK: &str = "whsec_dGhpcyBpcyBub3QgdG8gYmUgZm91bmQ";
 const CLIENT: &str = "client-secret-that-nobody-may-find";
 const BIND: &str = "bind-password-that-nobody-may-find";
+const SPACE: &str = "secret-of-a-space-that-nobody-may-find";
 
 fn oidc(secret: &str) -> Provider {
     let kind = Kind::Oidc(Oidc {
@@ -65,6 +66,7 @@ async fn filled(hub: &Hub) -> (Caller, WebhookView) {
     hub.app.set_provider(&name("ldap"), &ldap(BIND)).await.unwrap();
     hub.app.jwks().await.unwrap();
     let made = webhook(&hub.app, &alice, WEBHOOK).await;
+    crate::spaces::space(hub, &alice, "alice/room", &[crate::spaces::secret("TOKEN", SPACE)]).await;
     (alice, made)
 }
 
@@ -83,6 +85,9 @@ async fn resting(hub: &Hub) -> Vec<u8> {
         all.extend(row.config.into_bytes());
     }
     for row in haina_db::secrets::list_webhooks(&mut s, 0, 100).await.unwrap() {
+        all.extend(row.text.into_bytes());
+    }
+    for row in haina_db::spaces::list_secrets(&mut s, 0, 100).await.unwrap() {
         all.extend(row.text.into_bytes());
     }
     for key in META {
@@ -115,12 +120,12 @@ both! {
     async fn nothing_rests_in_the_open(hub: Hub) {
         let (alice, hook) = filled(&hub).await;
         let found = resting(&hub).await;
-        for secret in [WEBHOOK, CLIENT, BIND] {
+        for secret in [WEBHOOK, CLIENT, BIND, SPACE] {
             assert!(!holds(&found, secret.as_bytes()), "{secret}");
         }
         let sqlite = hub.options().database == Options::new(hub.data(), "").database;
         assert!(holds(&found, hook.id.as_bytes()) || !sqlite, "the files are read that hold it");
-        assert!(found.windows(9).filter(|w| w == b"sealed:1:").count() >= 7, "all of them are there, sealed");
+        assert!(found.windows(9).filter(|w| w == b"sealed:1:").count() >= 8, "all of them are there, sealed");
         assert!(!holds(&found, key_file(&hub).trim().as_bytes()));
         assert_eq!(secret_of(&hub.app, &alice, &hook.id).await.as_deref(), Some(WEBHOOK));
         // A change that does not name the secret keeps it; an empty one takes it away.
@@ -186,7 +191,7 @@ both! {
         let (before, old) = (resting(&hub).await, key_file(&hub));
         let other = App::open(hub.options()).await.unwrap();
         let done = other.rotate_secrets().await.unwrap();
-        assert_eq!(done.count, 7, "four keys of the hub's own, two providers, one webhook");
+        assert_eq!(done.count, 8, "four keys of the hub's own, two providers, a webhook, a space");
         assert_ne!(key_file(&hub), old);
         assert_eq!(key_file(&hub).lines().count(), 1);
         let old_id = String::from_utf8_lossy(&before).split("sealed:1:").nth(1).unwrap()[..16].to_owned();
@@ -260,7 +265,7 @@ both! {
         assert!(e.code == Code::Invalid && e.message.contains("NEW,OLD"), "{e:?}");
         let new = "cd".repeat(32);
         let app = App::open(given(format!("{new},{old}"))).await.unwrap();
-        assert_eq!(app.rotate_secrets().await.unwrap().count, 7);
+        assert_eq!(app.rotate_secrets().await.unwrap().count, 8);
         assert_eq!(secret_of(&App::open(given(new)).await.unwrap(), &alice, &hook.id).await.as_deref(), Some(WEBHOOK));
         assert!(!hub.data().join("secret.key").exists(), "nobody asked for a file");
         assert!(open(given("cd".repeat(31))).await.contains("64 hexadecimal digits"));
@@ -282,7 +287,7 @@ both! {
         assert_eq!(open(hub.options()).await, "open");
 
         std::fs::write(&path, "ef".repeat(32)).unwrap();
-        assert_eq!(App::reset_secrets(hub.options()).await.unwrap(), 7);
+        assert_eq!(App::reset_secrets(hub.options()).await.unwrap(), 8);
         let app = App::open(hub.options()).await.unwrap();
         assert_eq!(secret_of(&app, &alice, &hook.id).await, None);
         assert_eq!(app.list_providers().await.unwrap().len(), 2, "only their secrets are gone");
