@@ -112,6 +112,7 @@ def place(hub, people):
         hub.commit(f"acme/{name}", OWNER, wire.file("model.safetensors.index.json", shards)).expect(200)
         hub.commit(f"acme/{name}", OWNER, wire.file("a.txt", "a"), wire.file("d/b.txt", "b")).expect(200)
         api.upload_file(path_or_fileobj=weights, path_in_repo="w.bin", repo_id=f"acme/{name}")
+        api.upload_file(path_or_fileobj=b"GGUF\x03\0\0\0" + bytes(16), path_in_repo="w.gguf", repo_id=f"acme/{name}")
     hub.request("PUT", "/api/models/acme/gated/settings", OWNER, json={"gated": "manual"}).expect(200)
     for user in (GUEST, WAITING, REFUSED):
         hub.post("/acme/gated/ask-access", user, json={}).expect(200)
@@ -205,6 +206,11 @@ def operations(hub, place, repo):
         ("write", "GET", "/api/models/{}/lfs-files", dict),
         ("admin", "POST", "/api/models/{}/lfs-files/batch", lambda: {"json": {"deletions": {"sha": ["0" * 64], "rewriteHistory": True}}}),
         ("admin", "PUT", "/api/models/{}/settings", lambda: {"json": {}}),
+        ("content", "GET", "/v2/{}/manifests/latest", dict),
+        ("content", "HEAD", "/v2/{}/manifests/latest", dict),
+        ("content", "GET", f"/v2/{{}}/blobs/sha256:{place['oid']}", dict),
+        ("content", "HEAD", f"/v2/{{}}/blobs/sha256:{place['oid']}", dict),
+        ("content", "GET", "/v2/{}/tags/list", dict),
         ("content", "GET", "/{}/resolve/main/a.txt", dict),
         ("content", "HEAD", "/{}/resolve/main/a.txt", dict),
         ("content", "GET", "/{}/resolve/main/w.bin", dict),

@@ -5,6 +5,7 @@
 //! back is a claim of the file, not a verified fact.
 
 pub mod card;
+pub mod chat;
 pub mod config;
 pub mod gguf;
 pub mod known;

@@ -16,7 +16,7 @@ mod log;
 mod overview;
 mod people;
 mod refs;
-mod render;
+pub(crate) mod render;
 pub(crate) mod resolve;
 mod settings;
 mod spaces;

@@ -193,7 +193,7 @@ impl Shape {
 }
 
 /// A file as `siblings` list it.
-fn sibling(entry: &Entry, blobs: bool) -> Value {
+pub(crate) fn sibling(entry: &Entry, blobs: bool) -> Value {
     if !blobs {
         return json!({"rfilename": entry.path.as_str()});
     }

@@ -185,7 +185,7 @@ impl App {
     }
 
     /// The header at the beginning of a stored file; `None` when it is not one, or unreasonably long.
-    async fn read_header<T, E>(
+    pub(super) async fn read_header<T, E>(
         &self,
         access: &ContentAccess,
         file: &XetHash,

@@ -5,6 +5,7 @@ mod create;
 mod delete;
 mod duplicate;
 mod facts;
+pub mod images;
 mod info;
 mod list;
 mod moving;
@@ -25,7 +26,7 @@ pub use weights::ShardedMetadata;
 
 use std::sync::Arc;
 
-use haina_types::{Oid, Timestamp};
+use haina_types::{Oid, Sha256, Timestamp};
 use quick_cache::sync::Cache;
 
 /// What the repository use cases keep between requests; every key changes when its value does.
@@ -33,6 +34,8 @@ pub struct State {
     facts: Cache<(i64, Timestamp, Oid), Arc<Facts>>,
     files: Cache<(i64, Oid), Arc<Vec<crate::history::Entry>>>,
     cards: Cache<(i64, Oid), Option<Arc<str>>, card::ByLength>,
+    headers: Cache<(i64, Sha256), Arc<haina_files::gguf::Gguf>>,
+    made: Cache<(i64, Sha256), images::Made, images::ByLength>,
 }
 
 impl State {
@@ -41,6 +44,8 @@ impl State {
             facts: Cache::new(4096),
             files: Cache::new(256),
             cards: Cache::with_weighter(1024, card::CACHE_BYTES, card::ByLength),
+            headers: Cache::new(images::HEADERS_KEPT),
+            made: Cache::with_weighter(1024, images::CACHE_BYTES, images::ByLength),
         }
     }
 }
