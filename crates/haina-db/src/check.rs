@@ -2,8 +2,8 @@
 
 use crate::sql::Sql;
 use crate::{
-    Db, Result, buckets, collections, content, discussions, gates, git, git_pack, git_usage, identity, jobs, ledger,
-    lfs, meta, moves, oauth, people, repos, search, secrets, social, spaces, ssh_keys, webhooks,
+    Db, Result, buckets, collections, content, discussions, evaluations, gates, git, git_pack, git_usage, identity,
+    jobs, ledger, lfs, meta, moves, oauth, people, repos, search, secrets, social, spaces, ssh_keys, webhooks,
 };
 
 impl Db {
@@ -14,6 +14,7 @@ impl Db {
             collections::STATEMENTS,
             content::STATEMENTS,
             discussions::STATEMENTS,
+            evaluations::STATEMENTS,
             gates::STATEMENTS,
             git::STATEMENTS,
             git_usage::STATEMENTS,

@@ -16,6 +16,7 @@ pub mod content;
 mod db;
 pub mod discussions;
 mod error;
+pub mod evaluations;
 pub mod gates;
 pub mod git;
 pub mod git_pack;

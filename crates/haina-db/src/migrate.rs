@@ -40,6 +40,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     14 "0014_identity";
     15 "0015_publisher";
     18 "0018_space";
+    19 "0019_evaluation";
 };
 
 /// PostgreSQL's advisory lock for migrating ("hainamig").

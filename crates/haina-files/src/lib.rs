@@ -7,6 +7,7 @@
 pub mod card;
 pub mod chat;
 pub mod config;
+pub mod evals;
 pub mod gguf;
 pub mod known;
 pub mod markdown;

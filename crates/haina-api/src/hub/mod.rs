@@ -10,6 +10,7 @@ mod duplicate;
 mod gated;
 mod info;
 mod large;
+mod leaderboard;
 mod likes;
 mod list;
 mod log;
@@ -123,6 +124,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(spaces::hardware))
         .routes(routes!(spaces::quota))
         .routes(routes!(spaces::search))
+        .routes(routes!(leaderboard::leaderboard))
         .routes(routes!(telemetry::telemetry))
         .routes(routes!(telemetry::agent_harnesses))
         .routes(routes!(telemetry::health))

@@ -1,6 +1,7 @@
 //! Repositories as JSON, in the shape that clients know.
 
 use haina_app::history::Entry;
+use haina_app::repos::evaluations::Evaluation;
 use haina_app::repos::{Facts, Repo, RepoInfo, RepoSummary};
 use haina_app::spaces::Stage;
 use haina_types::{Error, Oid, RepoKind, Visibility};
@@ -221,6 +222,18 @@ pub fn summary(summary: &RepoSummary, shape: &Shape, files: Option<&[Entry]>) ->
         map.insert("siblings".into(), files.iter().map(|f| sibling(f, false)).collect());
     }
     Value::Object(map)
+}
+
+/// What a model's files say of its evaluations. Nobody here verifies them, so none is called verified.
+pub fn evaluations(all: &[Evaluation]) -> Value {
+    let one = |e: &Evaluation| match &e.outcome {
+        Ok(data) => {
+            let data: Value = serde_json::from_str(data).unwrap_or_default();
+            json!({"filename": e.filename, "verified": false, "data": data})
+        }
+        Err(error) => json!({"filename": e.filename, "error": error}),
+    };
+    all.iter().map(one).collect()
 }
 
 /// Whether a space runs, as clients read it. There is no machine under any of them.

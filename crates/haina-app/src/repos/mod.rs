@@ -4,6 +4,7 @@ mod card;
 mod create;
 mod delete;
 mod duplicate;
+pub mod evaluations;
 mod facts;
 pub mod images;
 mod info;

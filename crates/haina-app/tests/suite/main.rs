@@ -6,6 +6,7 @@ mod buckets;
 mod collections;
 mod commits;
 mod discussions;
+mod evaluations;
 mod gate;
 mod git;
 mod hub;
