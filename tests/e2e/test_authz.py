@@ -112,6 +112,7 @@ def place(hub, people):
         hub.commit(f"acme/{name}", OWNER, wire.file("model.safetensors.index.json", shards)).expect(200)
         hub.commit(f"acme/{name}", OWNER, wire.file("a.txt", "a"), wire.file("d/b.txt", "b")).expect(200)
         api.upload_file(path_or_fileobj=weights, path_in_repo="w.bin", repo_id=f"acme/{name}")
+        api.upload_file(path_or_fileobj=b"GGUF\x03\0\0\0" + bytes(16), path_in_repo="w.gguf", repo_id=f"acme/{name}")
     hub.request("PUT", "/api/models/acme/gated/settings", OWNER, json={"gated": "manual"}).expect(200)
     for user in (GUEST, WAITING, REFUSED):
         hub.post("/acme/gated/ask-access", user, json={}).expect(200)
@@ -206,6 +207,11 @@ def operations(hub, place, repo):
         ("admin", "POST", "/api/models/{}/lfs-files/batch", lambda: {"json": {"deletions": {"sha": ["0" * 64], "rewriteHistory": True}}}),
         ("admin", "PUT", "/api/models/{}/settings", lambda: {"json": {}}),
         ("admin", "GET", "/api/models/{}/audit-log", dict),
+        ("content", "GET", "/v2/{}/manifests/latest", dict),
+        ("content", "HEAD", "/v2/{}/manifests/latest", dict),
+        ("content", "GET", f"/v2/{{}}/blobs/sha256:{place['oid']}", dict),
+        ("content", "HEAD", f"/v2/{{}}/blobs/sha256:{place['oid']}", dict),
+        ("content", "GET", "/v2/{}/tags/list", dict),
         ("content", "GET", "/{}/resolve/main/a.txt", dict),
         ("content", "HEAD", "/{}/resolve/main/a.txt", dict),
         ("content", "GET", "/{}/resolve/main/w.bin", dict),
@@ -794,6 +800,66 @@ def test_audit_logs(hub, people, place, caller):
                 answer.expect(200 if caller in who else 403)
     if caller not in WRONG and caller != "nobody":
         hub.get("/api/organizations/neverwas/audit-log", people[caller]).expect(404)
+
+
+# ---------------------------------------------------------------- spaces
+
+
+@pytest.fixture(scope="module")
+def spaces(hub, people, place):
+    """acme/public and its like again, as spaces with a secret and a variable."""
+    for name in ("public", "private", "gated", "down"):
+        hub.create(f"acme/{name}", OWNER, "space", visibility="private" if name == "private" else "public", sdk="static",
+                   secrets=[{"key": "TOKEN", "value": "nobody-sees-this"}], variables=[{"key": "PLACE", "value": "here"}]).expect(200)
+    hub.request("PUT", "/api/spaces/acme/gated/settings", OWNER, json={"gated": "manual"}).expect(200)
+    hub.post("/spaces/acme/gated/ask-access", GUEST, json={}).expect(200)
+    hub.post("/api/spaces/acme/gated/user-access-request/handle", OWNER, json={"user": GUEST, "status": "accepted"}).expect(200)
+    with closing(sqlite3.connect(hub.data / "hub.db", timeout=30)) as db, db:
+        db.execute("update repo set disabled_reason = 'a test' where fold = 'down' and kind = 'space'")
+
+
+def space_operations():
+    """(what is needed, method and path, request, the status of success) of each route of a space's own."""
+    made, base = f"K{next(numbers)}", "/api/spaces/{}"
+    both = []
+    for sort, reads in (("secrets", "write"), ("variables", "content")):
+        both += [
+            (reads, "GET", f"{base}/{sort}", {}, 200),
+            ("write", "POST", f"{base}/{sort}", {"json": {"key": f"{made}{sort}", "value": "v"}}, 200),
+            ("write", "DELETE", f"{base}/{sort}", {"json": {"key": f"{made}{sort}"}}, 200),
+        ]
+    refused = [("POST", "hardware"), ("POST", "sleeptime"), ("POST", "pause"), ("POST", "restart"), ("POST", "dev-mode"), ("PUT", "volumes"),
+               ("DELETE", "volumes"), ("GET", "logs/run"), ("GET", "logs/build")]
+    return both + [("read", "GET", f"{base}/runtime", {}, 200)] + [("write", m, f"{base}/{what}", {}, 400) for m, what in refused]
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("space", REPOS)
+def test_spaces(hub, people, spaces, caller, space):
+    found = []
+    sort = space.removeprefix("acme/")
+    for need, method, path, request, done in space_operations():
+        answer = hub.request(method, path.format(space), people[caller], **request)
+        want = expected(caller, need, sort)
+        if want is OK and answer.status != done:
+            found.append(f"{method} {path.format(space)}: expected {done}, got {answer}")
+        if want is not OK:
+            found += judge(answer, want, f"{method} {path.format(space)}")
+        if "nobody-sees-this" in answer.text:
+            found.append(f"{method} {path.format(space)} shows a secret")
+        if sort == "private" and expected(caller, "content", sort) is not OK:
+            never = hub.request(method, path.format("acme/neverwas"), people[caller], **request)
+            told = [(a.status, a.header("X-Error-Code"), a.header("X-Error-Message")) for a in (answer, never)]
+            if told[0] != told[1]:
+                found.append(f"{method} {path} tells them apart: {told}")
+    hub.get("/api/spaces/zero-gpu/quota", people[caller]).expect(401 if caller in WRONG or caller == "nobody" else 200)
+    answer = hub.get("/api/spaces/semantic-search?q=private", people[caller])
+    if caller in WRONG:
+        answer.expect(401)
+    else:
+        sees = caller in KNOWN and not caller.startswith("scoped")
+        assert ("acme/private" in {s["id"] for s in answer.expect(200).json()}) == sees, caller
+    assert not found, f"{caller}:\n" + "\n".join(found)
 
 
 # ---------------------------------------------------------------- nothing left out

@@ -13,6 +13,7 @@ mod lfs;
 mod lines;
 mod oauth;
 mod rates;
+mod oci;
 mod request;
 mod trace;
 
@@ -49,7 +50,9 @@ pub use trace::finish;
         (name = "commits", description = "History"),
         (name = "community", description = "Likes, follows, collections, webhooks"),
         (name = "discussions", description = "Discussions and pull requests"),
+        (name = "spaces", description = "Variables and secrets of spaces, and whether they run"),
         (name = "buckets", description = "Files that change in place"),
+        (name = "images", description = "GGUF files for Ollama and llama.cpp, by the protocol of container registries"),
         (name = "git", description = "Git's own protocol"),
         (name = "content", description = "Large files: the Xet protocol"),
         (name = "lfs", description = "Large files: Git LFS"),
@@ -85,6 +88,7 @@ fn assemble() -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(lfs::router())
         .merge(buckets::router())
         .merge(oauth::router())
+        .merge(oci::router())
         .split_for_parts();
     description.merge(hub::Wildcards::openapi());
     description.merge(buckets::Wildcards::openapi());

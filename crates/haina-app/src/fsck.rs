@@ -67,6 +67,7 @@ impl App {
         report.findings.extend(
             owners.iter().map(|id| format!("user or organization {id}: what it has is not what is counted for quotas")),
         );
+        let secrets = self.check_secrets(&mut report.findings).await?;
         let packs = self.check_packs(deep, &mut report.findings).await?;
         let content = self.check_content(deep, progress).await?;
         report.findings.extend(content.list.iter().map(|f| {
@@ -79,7 +80,7 @@ impl App {
             report.findings.push(format!("and {unlisted} more in the content store"));
         }
         report.summary = format!(
-            "Checked {} repositories, {} references, {} git objects, {} packs, {} files of buckets, {} xorbs, {} files, {} shards, {} stored objects: {} finding{}.",
+            "Checked {} repositories, {} references, {} git objects, {} packs, {} files of buckets, {} xorbs, {} files, {} shards, {} stored objects, {} secrets: {} finding{}.",
             tally.repos,
             tally.refs,
             tally.objects,
@@ -89,6 +90,7 @@ impl App {
             content.files,
             content.recipes,
             content.objects,
+            secrets,
             report.findings.len(),
             if report.findings.len() == 1 { "" } else { "s" },
         );

@@ -24,8 +24,10 @@ pub mod quotas;
 pub mod rates;
 pub mod repos;
 pub mod requests;
+pub mod secrets;
 pub mod signin;
 pub mod social;
+pub mod spaces;
 pub mod webhooks;
 mod words;
 
@@ -55,6 +57,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub rng: Arc<dyn Rng>,
+    /// Where the key is that secrets are sealed with.
+    pub secret_key: secrets::KeySource,
     /// Networks beside the public Internet that webhooks may go to.
     pub webhooks_allow: Vec<webhooks::IpNet>,
     /// Proxies before this hub, whose word about addresses of clients is taken.
@@ -67,6 +71,7 @@ impl Options {
         let data = data.into();
         Self {
             database: haina_db::Config::Sqlite(data.join("hub.db")),
+            secret_key: secrets::KeySource::File(data.join("secret.key")),
             data,
             base_url: base_url.into().trim_end_matches('/').to_owned(),
             git_cache_bytes: 4 << 30,
@@ -92,6 +97,7 @@ struct Inner {
     ssh_url: Option<String>,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
+    vault: secrets::Vault,
     content: content::State,
     lfs: lfs::State,
     oauth: oauth::State,
@@ -128,9 +134,10 @@ impl App {
         let db = haina_db::Db::open(&options.database).await?;
         let objects: Arc<dyn Objects> =
             Arc::new(haina_cas::objects::FileObjects::open(&options.data).map_err(Error::internal)?);
-        let content = content::State::load(&db, &objects, options.rng.as_ref()).await?;
-        let lfs = lfs::State::load(&db, options.rng.as_ref()).await?;
-        let oauth = oauth::State::load(&db, options.rng.as_ref()).await?;
+        let vault = secrets::Vault::open(&db, options.secret_key, options.rng.as_ref()).await?;
+        let content = content::State::load(&db, &vault, &objects, options.rng.as_ref()).await?;
+        let lfs = lfs::State::load(&db, &vault, options.rng.as_ref()).await?;
+        let oauth = oauth::State::load(&db, &vault, options.rng.as_ref()).await?;
         let app = Self {
             inner: Arc::new(Inner {
                 db,
@@ -139,6 +146,7 @@ impl App {
                 ssh_url: options.ssh_url,
                 clock: options.clock,
                 rng: options.rng,
+                vault,
                 content,
                 lfs,
                 git: git::State::new(&options.data, options.git_cache_bytes),
@@ -182,6 +190,10 @@ impl App {
 
     pub(crate) fn rng(&self) -> &dyn Rng {
         self.inner.rng.as_ref()
+    }
+
+    pub(crate) fn vault(&self) -> &secrets::Vault {
+        &self.inner.vault
     }
 
     pub(crate) fn git(&self) -> &git::State {

@@ -2,8 +2,9 @@
 
 use crate::sql::Sql;
 use crate::{
-    Db, Result, buckets, collections, content, discussions, facets, gates, git, git_pack, git_usage, groups, identity,
-    jobs, ledger, lfs, meta, moves, oauth, orgs, people, repos, search, social, ssh_keys, webhooks,
+    Db, Result, buckets, collections, content, discussions, evaluations, facets, gates, git, git_pack, git_usage, groups,
+    identity, jobs, ledger, lfs, meta, moves, oauth, orgs, people, repos, search, secrets, social, spaces, ssh_keys,
+    webhooks,
 };
 
 impl Db {
@@ -14,6 +15,7 @@ impl Db {
             collections::STATEMENTS,
             content::STATEMENTS,
             discussions::STATEMENTS,
+            evaluations::STATEMENTS,
             gates::STATEMENTS,
             git::STATEMENTS,
             git_usage::STATEMENTS,
@@ -31,6 +33,8 @@ impl Db {
             repos::STATEMENTS,
             social::STATEMENTS,
             search::STATEMENTS,
+            secrets::STATEMENTS,
+            spaces::STATEMENTS,
             ssh_keys::STATEMENTS,
             webhooks::STATEMENTS,
         ];

@@ -98,6 +98,14 @@ impl Db {
         }
     }
 
+    /// Moves what SQLite's log holds into the file and empties the log, so that what was overwritten is in neither.
+    pub async fn fold_log(&self) -> Result<()> {
+        match &self.0 {
+            Kind::Sqlite(db) => db.fold().await,
+            Kind::Postgres(_) => Ok(()),
+        }
+    }
+
     /// A session for reading. Every statement sees all that was acknowledged before it began. Hold one at a time, and
     /// not while waiting for something else than the database.
     pub async fn read(&self) -> Result<Session> {

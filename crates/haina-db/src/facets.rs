@@ -109,7 +109,7 @@ pub(crate) fn shapes(postgres: bool) -> Vec<Sql> {
     let filter = RepoFilter {
         author: Some(String::new()),
         tags: vec![String::new()],
-        viewer: Viewer::User { user_id: 1, ns_ids: vec![1] },
+        viewer: Viewer::User { user_id: 1, ns_ids: vec![1], group_ids: vec![1] },
         ..RepoFilter::default()
     };
     let search = Search::new(&filter, postgres);

@@ -41,6 +41,8 @@ const MIGRATIONS: &[Migration] = migrations! {
     15 "0015_publisher";
     16 "0016_quota";
     17 "0017_orgs";
+    18 "0018_space";
+    19 "0019_evaluation";
     20 "0020_not_public";
 };
 

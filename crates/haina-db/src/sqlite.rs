@@ -132,8 +132,9 @@ fn configure(conn: &Connection, reader: bool) -> rusqlite::Result<()> {
         conn.execute_batch("pragma query_only = on; pragma cache_size = -2048; pragma mmap_size = 0;")
     } else {
         conn.execute_batch(
+            // What is deleted or overwritten is zeroed where its page is written anyway, so that no secret stays behind.
             "pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -16384;
-             pragma journal_size_limit = 67108864;",
+             pragma journal_size_limit = 67108864; pragma secure_delete = fast;",
         )
     }
 }
@@ -171,6 +172,15 @@ impl Sqlite {
             waiting: AtomicUsize::new(0),
             path: path.to_owned(),
         }))
+    }
+
+    /// Moves the log into the file and empties it, as far as no reader holds it.
+    pub(crate) async fn fold(self: &Arc<Self>) -> Result<()> {
+        let core = tokio::time::timeout(3 * WAIT_MAX, self.core.clone().lock_owned()).await;
+        let mut core = core.map_err(|_| Error::unavailable("the database's writer is busy"))?;
+        core.finish()?;
+        let fold = |c: &Connection| c.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()));
+        fold(&core.conn).map_err(|e| Error::from_sqlite(e, "checkpoint"))
     }
 
     /// A reader from the pool.

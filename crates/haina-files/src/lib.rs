@@ -5,7 +5,9 @@
 //! back is a claim of the file, not a verified fact.
 
 pub mod card;
+pub mod chat;
 pub mod config;
+pub mod evals;
 pub mod gguf;
 pub mod known;
 pub mod markdown;

@@ -14,6 +14,7 @@ use crate::limits::Limits;
 use crate::provider::Providers;
 use crate::quota::Quotas;
 use crate::rates::Rates;
+use crate::secrets::Secrets;
 use crate::{Store, print, say};
 
 /// Manage people, organizations and tokens.
@@ -60,6 +61,9 @@ enum What {
     /// Sign-in by an institution's own accounts.
     #[command(subcommand)]
     Provider(Providers),
+    /// The key that secrets in the database are sealed with.
+    #[command(subcommand)]
+    Secrets(Secrets),
     /// Who may make an account.
     Signup {
         #[command(flatten)]
@@ -393,6 +397,7 @@ impl Admin {
                 say(&format!("Jobs may now publish to {repo}."));
             }
             What::Provider(providers) => providers.run().await?,
+            What::Secrets(secrets) => secrets.run().await?,
             What::Signup { store, mode } => {
                 let app = store.open_existing().await?;
                 if let Some(mode) = mode {

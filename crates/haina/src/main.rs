@@ -9,6 +9,7 @@ mod limits;
 mod provider;
 mod quota;
 mod rates;
+mod secrets;
 mod serve;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use haina_app::secrets::KeySource;
 use haina_app::{App, Options};
 
 #[global_allocator]
@@ -52,7 +54,14 @@ struct Store {
     /// A PostgreSQL address (postgres://…) instead of SQLite in the data folder.
     #[arg(long, value_name = "URL", env = "HAINA_DATABASE")]
     database: Option<String>,
+    /// The file with the key that secrets are sealed with, instead of secret.key in the data folder. Servers that share a
+    /// database share the key; it may also be in the environment, as HAINA_SECRET_KEY.
+    #[arg(long, value_name = "FILE", env = "HAINA_SECRET_KEY_FILE")]
+    secret_key_file: Option<PathBuf>,
 }
+
+/// Not an argument: others on the machine can read those.
+const SECRET_KEY: &str = "HAINA_SECRET_KEY";
 
 impl Store {
     fn options(&self, base_url: &str) -> anyhow::Result<Options> {
@@ -60,20 +69,35 @@ impl Store {
         if let Some(text) = &self.database {
             options.database = haina_db::Config::parse(text).context("--database")?;
         }
+        let given = match std::env::var(SECRET_KEY) {
+            Ok(text) => Some(text).filter(|text| !text.trim().is_empty()),
+            Err(std::env::VarError::NotPresent) => None,
+            Err(e) => anyhow::bail!("{SECRET_KEY}: {e}"),
+        };
+        match (given, &self.secret_key_file) {
+            (Some(_), Some(_)) => anyhow::bail!("give the key by --secret-key-file or by {SECRET_KEY}, not by both"),
+            (Some(text), None) => options.secret_key = KeySource::Given(text),
+            (None, Some(path)) => options.secret_key = KeySource::File(path.clone()),
+            (None, None) => {}
+        }
         Ok(options)
+    }
+
+    /// That the hub exists.
+    fn check_exists(&self) -> anyhow::Result<()> {
+        let file = self.data.join("hub.db");
+        anyhow::ensure!(
+            self.database.is_some() || file.exists(),
+            "{} does not exist: start the hub once with `haina serve --data {}`",
+            file.display(),
+            self.data.display()
+        );
+        Ok(())
     }
 
     /// Opens a hub that must exist already.
     async fn open_existing(&self) -> anyhow::Result<App> {
-        if self.database.is_none() {
-            let file = self.data.join("hub.db");
-            anyhow::ensure!(
-                file.exists(),
-                "{} does not exist: start the hub once with `haina serve --data {}`",
-                file.display(),
-                self.data.display()
-            );
-        }
+        self.check_exists()?;
         self.open("http://localhost").await
     }
 

@@ -8,11 +8,12 @@ use haina_app::repos::NewRepo;
 use haina_types::{Error, NameError, RepoKind};
 use serde::{Deserialize, Serialize};
 
+use super::spaces::{GivenSetting, given};
 use crate::answer::repo_url;
 use crate::error::Result;
 use crate::request::{Body, Who};
 
-/// A repository to make. Keys that only a hosted hub can honour (hardware, region, …) are ignored.
+/// A repository to make. Keys that only a hub with machines can honour (hardware, region, volumes, …) are ignored.
 #[derive(Deserialize, utoipa::ToSchema)]
 pub struct CreateRepo {
     /// The name, or `namespace/name`.
@@ -35,6 +36,12 @@ pub struct CreateRepo {
     /// Files of the first commit.
     #[serde(default)]
     files: Vec<GivenFile>,
+    /// Of a space: secrets, which nobody sees again.
+    #[serde(default)]
+    secrets: Option<Vec<GivenSetting>>,
+    /// Of a space: variables, which its readers see.
+    #[serde(default)]
+    variables: Option<Vec<GivenSetting>>,
 }
 
 /// A file given with a new repository.
@@ -86,7 +93,7 @@ pub async fn create(State(app): State<App>, Who(caller): Who, Body(new): Body<Cr
         files.push((file.path.clone(), bytes));
     }
     let made = app
-        .create_repo(
+        .create_repo_with(
             &caller,
             NewRepo {
                 kind,
@@ -98,6 +105,7 @@ pub async fn create(State(app): State<App>, Who(caller): Who, Body(new): Body<Cr
                 sdk: new.sdk.clone(),
                 files,
             },
+            &given(new.secrets, new.variables),
         )
         .await?;
     let name = made.path.to_string();

@@ -9,11 +9,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::settings::visibility;
+use super::spaces::{GivenSetting, given};
 use crate::answer::repo_url;
 use crate::error::Result;
 use crate::request::{Body, Target, Who};
 
-/// Where to copy it. Keys that only a hosted hub can honour (hardware, secrets, …) are ignored.
+/// Where to copy it. Keys that only a hub with machines can honour (hardware, volumes, …) are ignored.
 #[derive(Deserialize, utoipa::ToSchema)]
 pub struct DuplicateRepo {
     /// `namespace/name`
@@ -25,6 +26,12 @@ pub struct DuplicateRepo {
     /// A resource group of the organization that it goes to.
     #[serde(rename = "resourceGroupId")]
     resource_group_id: Option<String>,
+    /// Of a space: secrets, which nobody sees again; those of the original are not copied.
+    #[serde(default)]
+    secrets: Option<Vec<GivenSetting>>,
+    /// Of a space: variables, besides those of the original.
+    #[serde(default)]
+    variables: Option<Vec<GivenSetting>>,
 }
 
 /// Copies the files of a repository's main branch into a new one.
@@ -49,7 +56,7 @@ pub async fn duplicate(
         visibility: visibility(body.visibility.as_deref(), body.private)?,
         group: body.resource_group_id,
     };
-    let made = app.duplicate_repo(&caller, &from, new).await?;
+    let made = app.duplicate_repo_with(&caller, &from, new, &given(body.secrets, body.variables)).await?;
     let name = made.path.to_string();
     let url = repo_url(&app, made.kind, &name);
     Ok(Json(json!({"url": url, "name": name, "id": made.public_id, "filesCopyPending": false})))

@@ -47,7 +47,12 @@ async fn answer(
     {
         info.files = Some(app.list_files(&access, commit).await?);
     }
-    Ok(Json(render::info(&info, shape, blobs)).into_response())
+    let mut described = render::info(&info, shape, blobs);
+    if shape.wants("evalResults") {
+        let access = app.read(caller, target.kind, &target.path).await?;
+        described["evalResults"] = render::evaluations(&app.list_evaluations(&access).await?);
+    }
+    Ok(Json(described).into_response())
 }
 
 /// Ids have two segments: one alone is no repository, whatever it names.

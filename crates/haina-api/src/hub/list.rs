@@ -1,5 +1,7 @@
 //! `GET /api/models`, `GET /api/datasets`, `GET /api/spaces`
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
@@ -123,6 +125,10 @@ async fn list(app: App, who: Who, uri: OriginalUri, query: Query, kind: RepoKind
     let shape = Shape::for_list(kind, &query)?;
     let Some(asked) = list_query(&query, kind)? else { return Ok(Json(Vec::<Value>::new()).into_response()) };
     let page = app.list_repos(&who.0, asked).await?;
+    let evaluations = match shape.wants("evalResults") {
+        true => app.evaluations_of_list(&page.items).await?,
+        false => HashMap::new(),
+    };
     let mut items: Vec<Value> = Vec::with_capacity(page.items.len());
     for summary in &page.items {
         let files = match (shape.wants("siblings"), summary.commit) {
@@ -137,7 +143,12 @@ async fn list(app: App, who: Who, uri: OriginalUri, query: Query, kind: RepoKind
             }
             _ => None,
         };
-        items.push(render::summary(summary, &shape, files.as_deref().map(Vec::as_slice)));
+        let mut item = render::summary(summary, &shape, files.as_deref().map(Vec::as_slice));
+        if shape.wants("evalResults") {
+            let found = evaluations.get(&summary.repo.id).map(Vec::as_slice).unwrap_or_default();
+            item["evalResults"] = render::evaluations(found);
+        }
+        items.push(item);
     }
     let mut headers = HeaderMap::new();
     if let Some(link) = page.next.and_then(|next| next_link(&app, uri.path(), &query, &next)) {

@@ -13,6 +13,7 @@ mod gated;
 mod groups;
 mod info;
 mod large;
+mod leaderboard;
 mod likes;
 mod list;
 mod log;
@@ -20,9 +21,10 @@ mod orgs;
 mod overview;
 mod people;
 mod refs;
-mod render;
+pub(crate) mod render;
 pub(crate) mod resolve;
 mod settings;
+mod spaces;
 mod telemetry;
 mod tree;
 mod uploads;
@@ -135,6 +137,20 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(webhooks::one_delivery))
         .routes(routes!(webhooks::replay))
         .routes(routes!(validate::validate))
+        .routes(routes!(spaces::secrets, spaces::set_secret, spaces::delete_secret))
+        .routes(routes!(spaces::variables, spaces::set_variable, spaces::delete_variable))
+        .routes(routes!(spaces::runtime))
+        .routes(routes!(spaces::set_hardware))
+        .routes(routes!(spaces::sleep_time))
+        .routes(routes!(spaces::pause))
+        .routes(routes!(spaces::restart))
+        .routes(routes!(spaces::dev_mode))
+        .routes(routes!(spaces::set_volumes, spaces::delete_volumes))
+        .routes(routes!(spaces::logs))
+        .routes(routes!(spaces::hardware))
+        .routes(routes!(spaces::quota))
+        .routes(routes!(spaces::search))
+        .routes(routes!(leaderboard::leaderboard))
         .routes(routes!(telemetry::telemetry))
         .routes(routes!(telemetry::agent_harnesses))
         .routes(routes!(telemetry::health))

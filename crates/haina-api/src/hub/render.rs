@@ -1,8 +1,9 @@
 //! Repositories as JSON, in the shape that clients know.
 
 use haina_app::history::Entry;
+use haina_app::repos::evaluations::Evaluation;
 use haina_app::repos::{Facts, Repo, RepoInfo, RepoSummary};
-
+use haina_app::spaces::Stage;
 use haina_types::{Error, Oid, RepoKind, Visibility};
 use serde_json::{Map, Value, json};
 
@@ -193,7 +194,7 @@ impl Shape {
 }
 
 /// A file as `siblings` list it.
-fn sibling(entry: &Entry, blobs: bool) -> Value {
+pub(crate) fn sibling(entry: &Entry, blobs: bool) -> Value {
     if !blobs {
         return json!({"rfilename": entry.path.as_str()});
     }
@@ -221,6 +222,34 @@ pub fn summary(summary: &RepoSummary, shape: &Shape, files: Option<&[Entry]>) ->
         map.insert("siblings".into(), files.iter().map(|f| sibling(f, false)).collect());
     }
     Value::Object(map)
+}
+
+/// What a model's files say of its evaluations. Nobody here verifies them, so none is called verified.
+pub fn evaluations(all: &[Evaluation]) -> Value {
+    let one = |e: &Evaluation| match &e.outcome {
+        Ok(data) => {
+            let data: Value = serde_json::from_str(data).unwrap_or_default();
+            json!({"filename": e.filename, "verified": false, "data": data})
+        }
+        Err(error) => json!({"filename": e.filename, "error": error}),
+    };
+    all.iter().map(one).collect()
+}
+
+/// Whether a space runs, as clients read it. There is no machine under any of them.
+pub fn runtime(stage: Stage) -> Value {
+    let mut value = json!({
+        "stage": stage.as_str(),
+        "hardware": {"current": null, "requested": null},
+        "storage": null,
+        "gcTimeout": null,
+        "devMode": false,
+        "replicas": {"current": 0, "requested": 0},
+    });
+    if let Some(problem) = stage.problem() {
+        value["errorMessage"] = json!(problem);
+    }
+    value
 }
 
 fn properties(repo: &Repo, commit: Option<Oid>, facts: &Facts, shape: &Shape) -> Map<String, Value> {
@@ -299,6 +328,7 @@ fn properties(repo: &Repo, commit: Option<Oid>, facts: &Facts, shape: &Shape) ->
                 Some(sdk) => sdk,
                 None => continue,
             },
+            "runtime" => runtime(Stage::of_card(card)),
             "datasets" | "models" => of_card(name).unwrap_or(json!([])),
             "spaces" => json!([]),
             "xetEnabled" => json!(true),

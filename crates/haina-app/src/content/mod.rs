@@ -30,6 +30,8 @@ use haina_types::{Error, Result, Rng, Timestamp, XetHash};
 use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
+use crate::secrets::Vault;
+
 pub use access::{CasAddress, CasGrant, CasRead, CasWrite};
 pub use download::{BATCH_FILES_MAX, Batch, ByteStream, Fetch, Reconstruction, Version, Window};
 pub use fsck::{Finding, Findings, FsckOptions, fsck};
@@ -117,13 +119,18 @@ fn uuid(rng: &dyn Rng) -> String {
 
 impl State {
     /// Reads, or at the first start makes, the store's identity and keys.
-    pub(crate) async fn load(db: &haina_db::Db, objects: &Arc<dyn Objects>, rng: &dyn Rng) -> Result<Self> {
+    pub(crate) async fn load(
+        db: &haina_db::Db,
+        vault: &Vault,
+        objects: &Arc<dyn Objects>,
+        rng: &dyn Rng,
+    ) -> Result<Self> {
         let mut tx = db.begin().await?;
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(Error::internal);
         let store = text(haina_db::meta::get_or_insert(&mut tx, "content.store", uuid(rng).as_bytes()).await?)?;
         let epoch = text(haina_db::meta::get_or_insert(&mut tx, "content.epoch", b"1").await?)?;
         // The newest first; a second one stays while what it signed is in use.
-        let keys = haina_db::meta::get_or_insert(&mut tx, "content.keys", &rng.array::<32>()).await?;
+        let keys = vault.keep(&mut tx, "content.keys", &rng.array::<32>()).await?;
         tx.commit().await?;
         let (keys, rest) = keys.as_chunks::<32>();
         let signer = Signer::new(keys).filter(|_| rest.is_empty());

@@ -19,6 +19,7 @@ use haina_db::lfs::UploadId;
 use haina_types::{Error, Result, Rng, Sha256};
 use tokio::sync::Semaphore;
 
+use crate::secrets::Vault;
 use address::Signer;
 pub use batch::{Advice, Object, Offer, Upload};
 pub use locks::{LOCKS_PAGE_MAX, LockPage};
@@ -50,10 +51,10 @@ pub struct State {
 
 impl State {
     /// Reads, or at the first start makes, the keys of addresses.
-    pub(crate) async fn load(db: &haina_db::Db, rng: &dyn Rng) -> Result<Self> {
+    pub(crate) async fn load(db: &haina_db::Db, vault: &Vault, rng: &dyn Rng) -> Result<Self> {
         let mut tx = db.begin().await?;
         // The newest first; a second one stays while what it signed is in use.
-        let keys = haina_db::meta::get_or_insert(&mut tx, "lfs.keys", &rng.array::<32>()).await?;
+        let keys = vault.keep(&mut tx, "lfs.keys", &rng.array::<32>()).await?;
         tx.commit().await?;
         let (keys, rest) = keys.as_chunks::<32>();
         let made = Signer::new(keys).zip(Passes::new(keys)).filter(|_| rest.is_empty());

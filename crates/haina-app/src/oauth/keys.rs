@@ -55,7 +55,7 @@ impl App {
     async fn load_signer(&self) -> Result<Signer> {
         let kept = {
             let mut s = self.db().read().await?;
-            haina_db::meta::find_meta(&mut s, "oauth.signing").await?
+            self.vault().find_kept(&mut s, "oauth.signing").await?
         };
         if let Some(der) = kept {
             return Signer::read(&der);
@@ -68,7 +68,7 @@ impl App {
         let made = made.await.map_err(Error::internal)??;
         let mut tx = self.db().begin().await?;
         // Replicas that start together agree on the first.
-        let der = haina_db::meta::get_or_insert(&mut tx, "oauth.signing", &made).await?;
+        let der = self.vault().keep(&mut tx, "oauth.signing", &made).await?;
         tx.commit().await?;
         Signer::read(&der)
     }

@@ -81,9 +81,9 @@ pub struct State {
 
 impl State {
     /// Reads, or at the first start makes, the key of short codes.
-    pub(crate) async fn load(db: &haina_db::Db, rng: &dyn Rng) -> Result<Self> {
+    pub(crate) async fn load(db: &haina_db::Db, vault: &crate::secrets::Vault, rng: &dyn Rng) -> Result<Self> {
         let mut tx = db.begin().await?;
-        let key = haina_db::meta::get_or_insert(&mut tx, "oauth.key", &rng.array::<32>()).await?;
+        let key = vault.keep(&mut tx, "oauth.key", &rng.array::<32>()).await?;
         tx.commit().await?;
         let key = key.try_into().map_err(|_| Error::internal("the meta row oauth.key is not a key"))?;
         Ok(Self { key, keys: keys::Keys::default() })

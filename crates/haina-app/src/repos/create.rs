@@ -8,6 +8,7 @@ use haina_types::{Code, Error, RefName, RepoKind, RepoName, RepoPath, Result, Sl
 use serde_json::json;
 
 use crate::history::{NewCommit, Pending, REGULAR_BYTES_MAX};
+use crate::spaces::NewSetting;
 use crate::{App, Caller};
 
 /// Most files given with a new repository.
@@ -73,9 +74,27 @@ fn first_card(new: &NewRepo) -> Result<Option<String>> {
     Ok((!lines.is_empty()).then(|| format!("---\n{}\n---\n", lines.join("\n"))))
 }
 
+/// Only spaces have an environment.
+pub(super) fn check_settings(kind: RepoKind, settings: &[NewSetting]) -> Result<()> {
+    if !settings.is_empty() && kind != RepoKind::Space {
+        return Err(Error::invalid("Only a space has \"secrets\" and \"variables\"."));
+    }
+    settings.iter().try_for_each(NewSetting::check)
+}
+
 impl App {
     /// Makes a repository with its first commit.
     pub async fn create_repo(&self, caller: &Caller, new: NewRepo) -> Result<CreatedRepo> {
+        self.create_repo_with(caller, new, &[]).await
+    }
+
+    /// Makes a repository with its first commit, and, if it is a space, variables and secrets.
+    pub async fn create_repo_with(
+        &self,
+        caller: &Caller,
+        new: NewRepo,
+        settings: &[NewSetting],
+    ) -> Result<CreatedRepo> {
         if new.kind == RepoKind::Bucket {
             return Err(Error::invalid("A bucket is made with POST /api/buckets/{namespace}/{name}."));
         }
@@ -85,6 +104,7 @@ impl App {
                 "A repository starts with at most {FILES_MAX} files of at most 10 MiB each: commit more afterwards."
             )));
         }
+        check_settings(new.kind, settings)?;
         let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         files.insert(".gitattributes".into(), haina_git::default_gitattributes(new.kind).into_bytes());
         if let Some(card) = first_card(&new)? {
@@ -153,6 +173,9 @@ impl App {
         self.record(&mut tx, &write, &author, commit)
             .await?
             .ok_or_else(|| Error::internal("the first commit of a new repository lost a race"))?;
+        for setting in settings {
+            self.put_setting(&mut tx, id, setting).await?;
+        }
         crate::quotas::check_settled(&mut tx, namespace).await?;
         tx.commit().await?;
         self.refresh_facts(id).await?;

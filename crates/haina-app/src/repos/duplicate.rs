@@ -2,15 +2,17 @@
 
 use std::collections::HashSet;
 
-use haina_db::{git, git_usage, moves, repos};
+use haina_db::{git, git_usage, moves, repos, spaces};
 use haina_git::Mode;
 use haina_types::{Code, Error, Oid, RefName, RepoKind, RepoPath, Result, Sha256, Visibility};
 use serde_json::json;
 
 use super::CreatedRepo;
+use super::create::check_settings;
 use crate::gate::{ContentAccess, WriteAccess};
 use crate::history::{Bodies, NewCommit};
 use crate::limits::limits_of;
+use crate::spaces::NewSetting;
 use crate::{App, Caller, content};
 
 /// Most files and folders of a repository that is copied.
@@ -77,8 +79,20 @@ impl App {
 
     /// Copies what stands on the main branch into a new repository.
     pub async fn duplicate_repo(&self, caller: &Caller, from: &ContentAccess, new: Duplicate) -> Result<CreatedRepo> {
+        self.duplicate_repo_with(caller, from, new, &[]).await
+    }
+
+    /// The same; a space brings its variables along, not its secrets, and gets what is given here.
+    pub async fn duplicate_repo_with(
+        &self,
+        caller: &Caller,
+        from: &ContentAccess,
+        new: Duplicate,
+        settings: &[NewSetting],
+    ) -> Result<CreatedRepo> {
         let target = self.create_in(caller, Some(&new.to.namespace), new.group.as_deref()).await?;
         let source = from.repo();
+        check_settings(source.kind, settings)?;
         let path = RepoPath { namespace: target.namespace().name.clone(), name: new.to.name.clone() };
         let visibility = new.visibility.unwrap_or(match source.is_open() {
             true => Visibility::Public,
@@ -149,6 +163,15 @@ impl App {
             .await?
             .ok_or_else(|| Error::internal("the first commit of a new repository lost a race"))?;
         content::link_committed(&mut tx, id, &files).await?;
+        for variable in spaces::list(&mut tx, source.id, false).await? {
+            if settings.iter().all(|setting| setting.key != variable.key) {
+                let (key, value, description) = (variable.key, variable.value, variable.description);
+                self.put_setting(&mut tx, id, &NewSetting { is_secret: false, key, value, description }).await?;
+            }
+        }
+        for setting in settings {
+            self.put_setting(&mut tx, id, setting).await?;
+        }
         crate::quotas::check_settled(&mut tx, target.namespace()).await?;
         tx.commit().await?;
         self.refresh_facts(id).await?;

@@ -8,6 +8,7 @@ use haina_files::{Card, Parsed, card::CARD_BYTES_MAX, config::CONFIG_BYTES_MAX};
 use haina_types::{FilePath, Oid, RefName, RepoKind, Result, Timestamp, XetHash};
 use serde_json::{Value, json};
 
+use super::evaluations;
 use crate::gate::ContentAccess;
 use crate::history::Entry;
 use crate::{App, words};
@@ -73,7 +74,7 @@ impl App {
                 (repo, head.oid)
             };
             let access = ContentAccess::of_system(Arc::new(repo));
-            let (card, tags, words) = self.read_facts(&access, head).await?;
+            let (card, tags, words, evaluations) = self.read_facts(&access, head).await?;
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             let used = self.used_bytes(&access, head).await?;
             let mut tx = self.db().begin().await?;
@@ -84,6 +85,7 @@ impl App {
                 Some(now) if now.oid == head => {
                     repos::put_card(&mut tx, repo_id, &card).await?;
                     repos::put_tags(&mut tx, repo_id, &tags).await?;
+                    evaluations.put(&mut tx, repo_id).await?;
                     search::put_text(&mut tx, repo_id, &words, words::VERSION).await?;
                     if let Some(repo) = repos::find_repo_by_id(&mut tx, repo_id).await? {
                         let more = used.cast_signed() - repo.used_bytes.cast_signed();
@@ -117,7 +119,7 @@ impl App {
         &self,
         access: &ContentAccess,
         commit: Oid,
-    ) -> Result<(repos::Card, Vec<String>, BTreeSet<String>)> {
+    ) -> Result<(repos::Card, Vec<String>, BTreeSet<String>, evaluations::Read)> {
         let kind = access.repo().kind;
         let files = self.list_files(access, commit).await?;
         let paths: Vec<&str> = files.iter().map(|f| f.path.as_str()).collect();
@@ -157,7 +159,8 @@ impl App {
             description: (kind == RepoKind::Dataset).then(|| first_paragraph(&card.body)).flatten(),
             parameters,
         };
-        Ok((row, tags, words))
+        let evaluations = self.read_evaluations(access, commit, &files).await?;
+        Ok((row, tags, words, evaluations))
     }
 
     /// Parameter counts from the headers of weight files.
@@ -185,7 +188,7 @@ impl App {
     }
 
     /// The header at the beginning of a stored file; `None` when it is not one, or unreasonably long.
-    async fn read_header<T, E>(
+    pub(super) async fn read_header<T, E>(
         &self,
         access: &ContentAccess,
         file: &XetHash,

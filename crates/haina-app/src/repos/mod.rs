@@ -4,8 +4,10 @@ mod card;
 mod create;
 mod delete;
 mod duplicate;
+pub mod evaluations;
 mod facets;
 mod facts;
+pub mod images;
 mod info;
 mod list;
 mod moving;
@@ -27,7 +29,7 @@ pub use weights::ShardedMetadata;
 
 use std::sync::Arc;
 
-use haina_types::{Oid, Timestamp};
+use haina_types::{Oid, Sha256, Timestamp};
 use quick_cache::sync::Cache;
 
 /// What the repository use cases keep between requests; every key changes when its value does.
@@ -36,6 +38,8 @@ pub struct State {
     files: Cache<(i64, Oid), Arc<Vec<crate::history::Entry>>>,
     cards: Cache<(i64, Oid), Option<Arc<str>>, card::ByLength>,
     tallies: facets::Tallies,
+    headers: Cache<(i64, Sha256), Arc<haina_files::gguf::Gguf>>,
+    made: Cache<(i64, Sha256), images::Made, images::ByLength>,
 }
 
 impl State {
@@ -45,6 +49,8 @@ impl State {
             files: Cache::new(256),
             cards: Cache::with_weighter(1024, card::CACHE_BYTES, card::ByLength),
             tallies: facets::Tallies::default(),
+            headers: Cache::new(images::HEADERS_KEPT),
+            made: Cache::with_weighter(1024, images::CACHE_BYTES, images::ByLength),
         }
     }
 }

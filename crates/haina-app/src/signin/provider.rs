@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::http::checked;
 use crate::App;
+use crate::secrets::provider_place;
 
 /// Most providers of one hub.
 const PROVIDERS_MAX: usize = 50;
@@ -121,6 +122,15 @@ pub struct ProviderSummary {
 }
 
 impl Provider {
+    /// What the hub proves itself with there, by the name of its field.
+    pub(crate) fn secret_mut(&mut self) -> (&'static str, &mut Option<String>) {
+        match &mut self.kind {
+            Kind::Oidc(oidc) => ("client_secret", &mut oidc.client_secret),
+            Kind::OAuth2(oauth) => ("client_secret", &mut oauth.client_secret),
+            Kind::Ldap(ldap) => ("bind_password", &mut ldap.bind_password),
+        }
+    }
+
     fn kind_name(&self) -> &'static str {
         match self.kind {
             Kind::Oidc(_) => "oidc",
@@ -180,13 +190,18 @@ impl App {
     /// Sets up a provider, or changes it (`haina admin provider set`).
     pub async fn set_provider(&self, name: &Slug, provider: &Provider) -> Result<()> {
         provider.check()?;
-        let config = serde_json::to_string(provider).map_err(Error::internal)?;
         let mut tx = self.db().begin().await?;
         for rule in &provider.groups {
             let org = haina_db::people::find_namespace(&mut tx, &rule.org.fold()).await?.filter(|n| n.is_org());
             org.ok_or_else(|| Error::new(Code::NotFound, format!("There is no organization '{}'.", rule.org)))?;
         }
         let name = name.fold();
+        let mut sealed = provider.clone();
+        let (field, secret) = sealed.secret_mut();
+        if let Some(text) = secret {
+            *text = self.vault().seal(&mut tx, &provider_place(&name, field), text.as_bytes()).await?;
+        }
+        let config = serde_json::to_string(&sealed).map_err(Error::internal)?;
         if !db::change_provider(&mut tx, &name, &config).await? {
             if db::list_providers(&mut tx).await?.len() >= PROVIDERS_MAX {
                 return Err(Error::invalid(format!("There are at most {PROVIDERS_MAX} providers.")));
@@ -228,7 +243,7 @@ impl App {
             db::find_provider(&mut s, &name.to_ascii_lowercase()).await?
         };
         let row = row.ok_or_else(|| Error::new(Code::NotFound, "There is no such way to sign in."))?;
-        Ok((row.id, read(&row)?))
+        Ok((row.id, self.open_provider(&row)?))
     }
 
     pub(super) async fn provider_by_id(&self, id: i64) -> Result<(String, Provider)> {
@@ -237,8 +252,18 @@ impl App {
             db::find_provider_by_id(&mut s, id).await?
         };
         let row = row.ok_or_else(|| Error::new(Code::NotFound, "There is no such way to sign in."))?;
-        let provider = read(&row)?;
+        let provider = self.open_provider(&row)?;
         Ok((row.name, provider))
+    }
+
+    /// With what the hub proves itself with there.
+    fn open_provider(&self, row: &db::Provider) -> Result<Provider> {
+        let mut provider = read(row)?;
+        let (field, secret) = provider.secret_mut();
+        if let Some(text) = secret {
+            *text = self.vault().open_text(&provider_place(&row.name, field), text)?;
+        }
+        Ok(provider)
     }
 
     /// The title and kind of a provider, for its page.
@@ -249,6 +274,7 @@ impl App {
     }
 }
 
+/// As it rests: what the hub proves itself with is sealed.
 fn read(row: &db::Provider) -> Result<Provider> {
     serde_json::from_str(&row.config).map_err(|e| Error::internal(format!("provider {}: {e}", row.name)))
 }

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use haina_db::repos;
-use haina_db::webhooks::{self, Claim, Claimed, Outcome, Webhook};
+use haina_db::webhooks::{self, Claim, Claimed, Outcome};
 use haina_net::{Limits, Target};
 use haina_types::{Result, Timestamp};
 use hmac::{Hmac, KeyInit, Mac};
@@ -66,7 +66,7 @@ fn signature(secret: &str, id: &str, seconds: i64, body: &str) -> String {
 }
 
 /// What a delivery is sent with.
-fn headers(webhook: &Webhook, claimed: &Claimed, now: Timestamp) -> Vec<(&'static str, String)> {
+fn headers(secret: Option<&str>, claimed: &Claimed, now: Timestamp) -> Vec<(&'static str, String)> {
     let mut headers = vec![
         ("content-type", "application/json".to_owned()),
         ("user-agent", concat!("Haina-Webhook/", env!("CARGO_PKG_VERSION")).to_owned()),
@@ -74,8 +74,8 @@ fn headers(webhook: &Webhook, claimed: &Claimed, now: Timestamp) -> Vec<(&'stati
         ("webhook-id", claimed.public_id.clone()),
         ("webhook-timestamp", now.seconds().to_string()),
     ];
-    if let Some(secret) = &webhook.secret {
-        headers.push(("x-webhook-secret", secret.clone()));
+    if let Some(secret) = secret {
+        headers.push(("x-webhook-secret", secret.to_owned()));
         headers.push(("webhook-signature", signature(secret, &claimed.public_id, now.seconds(), &claimed.payload)));
     }
     headers
@@ -139,9 +139,10 @@ impl App {
             Ok(target) => target,
             Err(e) => return Ok(ended("failed", format!("The address is refused: {e}."))),
         };
+        let secret = self.webhook_secret(&webhook)?;
         let (sent_at, begun) = (self.now(), Instant::now());
         let body = Bytes::from(claimed.payload.clone());
-        let answer = client.post(&target, &headers(&webhook, claimed, sent_at), body, LIMITS).await;
+        let answer = client.post(&target, &headers(secret.as_deref(), claimed, sent_at), body, LIMITS).await;
         let took = i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX);
         let (status, text, error) = match answer {
             Ok(answer) => {

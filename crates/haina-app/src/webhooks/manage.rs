@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::App;
 use crate::gate::SelfAccess;
+use crate::secrets::webhook_place;
 
 /// Most webhooks of one user.
 const WEBHOOKS_MAX: usize = 100;
@@ -152,19 +153,6 @@ pub(super) fn is_told_of(webhook: &Webhook, domain: Domain) -> bool {
     webhook.domains.split(' ').any(|word| word == domain.as_str())
 }
 
-fn view(webhook: Webhook) -> Result<WebhookView> {
-    Ok(WebhookView {
-        watched: serde_json::from_str(&webhook.watched).map_err(Error::internal)?,
-        domains: domains_of(&webhook.domains),
-        id: webhook.public_id,
-        url: webhook.url,
-        secret: webhook.secret,
-        disabled: webhook.disabled_at.map(|_| webhook.disabled_reason.unwrap_or_default()),
-        failing_since: webhook.failing_since,
-        created_at: webhook.created_at,
-    })
-}
-
 pub(super) fn not_found() -> Error {
     Error::new(Code::NotFound, "There is no such webhook.")
 }
@@ -191,6 +179,33 @@ impl Checked {
 }
 
 impl App {
+    fn webhook_view(&self, webhook: Webhook) -> Result<WebhookView> {
+        Ok(WebhookView {
+            watched: serde_json::from_str(&webhook.watched).map_err(Error::internal)?,
+            domains: domains_of(&webhook.domains),
+            secret: self.webhook_secret(&webhook)?,
+            id: webhook.public_id,
+            url: webhook.url,
+            disabled: webhook.disabled_at.map(|_| webhook.disabled_reason.unwrap_or_default()),
+            failing_since: webhook.failing_since,
+            created_at: webhook.created_at,
+        })
+    }
+
+    /// What a webhook is sent with and signed by.
+    pub(super) fn webhook_secret(&self, webhook: &Webhook) -> Result<Option<String>> {
+        let place = webhook_place(&webhook.public_id);
+        webhook.secret.as_ref().map(|text| self.vault().open_text(&place, text)).transpose()
+    }
+
+    /// Seals the secret of what is to be written.
+    async fn seal_webhook(&self, tx: &mut haina_db::Session, public_id: &str, set: &mut Checked) -> Result<()> {
+        if let Some(text) = &mut set.secret {
+            *text = self.vault().seal(tx, &webhook_place(public_id), text.as_bytes()).await?;
+        }
+        Ok(())
+    }
+
     fn check_webhook(
         &self,
         url: &str,
@@ -233,29 +248,30 @@ impl App {
         let user = by.user().id;
         let url = new.url.ok_or_else(|| Error::invalid("\"url\" is missing."))?;
         let domains = new.domains.unwrap_or_else(|| vec![Domain::Repo, Domain::Discussion]);
-        let set = self.check_webhook(&url, &new.watched, &domains, new.secret.as_deref())?;
+        let mut set = self.check_webhook(&url, &new.watched, &domains, new.secret.as_deref())?;
         let public_id = self.public_id();
         let mut tx = self.db().begin().await?;
         if webhooks::list(&mut tx, user).await?.len() >= WEBHOOKS_MAX {
             return Err(Error::invalid(format!("A user has at most {WEBHOOKS_MAX} webhooks: delete one first.")));
         }
+        self.seal_webhook(&mut tx, &public_id, &mut set).await?;
         webhooks::insert(&mut tx, &public_id, user, &set.settings(), self.now()).await?;
         self.append(&mut tx, Some(user), "webhook.create", None, Some(user), json!({"webhook": public_id})).await?;
         let made = webhooks::find(&mut tx, user, &public_id).await?.ok_or_else(not_found)?;
         tx.commit().await?;
-        view(made)
+        self.webhook_view(made)
     }
 
     /// One's webhooks, oldest first.
     pub async fn list_webhooks(&self, by: &SelfAccess) -> Result<Vec<WebhookView>> {
         let mut s = self.db().read().await?;
-        webhooks::list(&mut s, by.user().id).await?.into_iter().map(view).collect()
+        webhooks::list(&mut s, by.user().id).await?.into_iter().map(|w| self.webhook_view(w)).collect()
     }
 
     /// One of one's webhooks.
     pub async fn get_webhook(&self, by: &SelfAccess, id: &str) -> Result<WebhookView> {
         let mut s = self.db().read().await?;
-        view(webhooks::find(&mut s, by.user().id, id).await?.ok_or_else(not_found)?)
+        self.webhook_view(webhooks::find(&mut s, by.user().id, id).await?.ok_or_else(not_found)?)
     }
 
     /// Changes a webhook.
@@ -264,16 +280,17 @@ impl App {
         let mut tx = self.db().begin().await?;
         let found = webhooks::find(&mut tx, user, id).await?.ok_or_else(not_found)?;
         let row = found.id;
-        let now = view(found)?;
+        let now = self.webhook_view(found)?;
         let watched = if change.watched.is_empty() { now.watched } else { change.watched };
         let secret = change.secret.or(now.secret);
         let (url, domains) = (change.url.unwrap_or(now.url), change.domains.unwrap_or(now.domains));
-        let set = self.check_webhook(&url, &watched, &domains, secret.as_deref())?;
+        let mut set = self.check_webhook(&url, &watched, &domains, secret.as_deref())?;
+        self.seal_webhook(&mut tx, id, &mut set).await?;
         webhooks::update(&mut tx, row, &set.settings(), self.now()).await?;
         self.append(&mut tx, Some(user), "webhook.update", None, Some(user), json!({"webhook": id})).await?;
         let changed = webhooks::find(&mut tx, user, id).await?.ok_or_else(not_found)?;
         tx.commit().await?;
-        view(changed)
+        self.webhook_view(changed)
     }
 
     /// Deletes a webhook with its log.
@@ -304,7 +321,7 @@ impl App {
         }
         let switched = webhooks::find(&mut tx, user, id).await?.ok_or_else(not_found)?;
         tx.commit().await?;
-        view(switched)
+        self.webhook_view(switched)
     }
 
     /// Switches a webhook off because nothing comes through, on the caller's transaction.

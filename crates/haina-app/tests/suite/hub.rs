@@ -23,6 +23,7 @@ impl Clock for Ticking {
 
 pub struct Hub {
     pub app: App,
+    options: Options,
     clock: Arc<Ticking>,
     data: tempfile::TempDir,
     _database: Option<haina_test::postgres::Database>,
@@ -47,12 +48,22 @@ impl Hub {
             options.database = haina_db::Config::parse(database.url()).unwrap();
         }
         change(&mut options);
-        Self { app: App::open(options).await.unwrap(), clock, data, _database: database }
+        Self { app: App::open(options.clone()).await.unwrap(), options, clock, data, _database: database }
     }
 
     /// Its folder.
     pub fn data(&self) -> &std::path::Path {
         self.data.path()
+    }
+
+    /// How it was opened, to open it again.
+    pub fn options(&self) -> Options {
+        self.options.clone()
+    }
+
+    /// Its database, as another process sees it.
+    pub async fn database(&self) -> haina_db::Db {
+        haina_db::Db::open(&self.options.database).await.unwrap()
     }
 
     /// Lets time pass.
