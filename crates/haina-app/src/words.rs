@@ -10,7 +10,7 @@ use rust_stemmers::{Algorithm, Stemmer};
 use unicode_normalization::UnicodeNormalization;
 
 /// The version of these rules: when it grows, all repositories are read again.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 /// Longer runs of letters are no words.
 const WORD_CHARS_MAX: usize = 64;
 

@@ -2,9 +2,9 @@
 
 use crate::sql::Sql;
 use crate::{
-    Db, Result, buckets, collections, content, discussions, evaluations, facets, gates, git, git_pack, git_usage, groups,
-    identity, jobs, ledger, lfs, meta, moves, oauth, orgs, people, repos, search, secrets, social, spaces, ssh_keys,
-    webhooks,
+    Db, Result, buckets, collections, content, discussions, evaluations, facets, gates, git, git_pack, git_usage,
+    groups, identity, jobs, ledger, lfs, meta, moves, oauth, orgs, people, repos, search, secrets, social, spaces,
+    ssh_keys, webhooks,
 };
 
 impl Db {
@@ -41,7 +41,7 @@ impl Db {
         let mut s = self.read().await?;
         let postgres = s.is_postgres();
         let mut built: Vec<Sql> = ledger::list_shapes();
-        built.extend(repos::list_shapes(postgres));
+        built.extend(crate::lists::list_shapes(postgres));
         built.extend(facets::shapes(postgres));
         built.extend(collections::list_shapes(postgres));
         built.extend(social::list_shapes(postgres));

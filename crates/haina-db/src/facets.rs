@@ -2,7 +2,8 @@
 
 use haina_types::RepoKind;
 
-use crate::repos::{RepoFilter, Search, Start, Viewer, choose_start, list_source};
+use crate::lists::{Search, Start, choose_start, list_source};
+use crate::repos::{RepoFilter, Viewer};
 use crate::sql::{Sql, Value};
 use crate::{Result, Session};
 

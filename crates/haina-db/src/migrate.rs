@@ -44,6 +44,7 @@ const MIGRATIONS: &[Migration] = migrations! {
     18 "0018_space";
     19 "0019_evaluation";
     20 "0020_not_public";
+    21 "0021_words";
 };
 
 /// PostgreSQL's advisory lock for migrating ("hainamig").

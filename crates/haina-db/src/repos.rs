@@ -1,12 +1,12 @@
-//! Repositories, their cards and tags, and lists of them.
+//! Repositories, their cards and tags; what lists of them are asked by.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
 use haina_types::{Oid, RefName, RepoKind, RepoName, RepoPath, Timestamp, Visibility};
 
 use crate::git_usage;
+pub use crate::lists::list_repos;
 use crate::people::{Namespace, namespace_columns};
 use crate::search::{self, Term};
 use crate::sql::{Row, Sql, Value, statements, values};
@@ -348,7 +348,7 @@ pub struct Card {
 }
 
 impl Card {
-    fn from_row(row: &Row) -> Result<(i64, Self)> {
+    pub(crate) fn from_row(row: &Row) -> Result<(i64, Self)> {
         let card = Self {
             commit: row.oid(1)?,
             card: row.opt_string(2)?,
@@ -464,7 +464,7 @@ impl Sort {
     /// Every order.
     pub const ALL: [Self; 5] = [Self::Created, Self::Updated, Self::Downloads, Self::Likes, Self::Trending];
 
-    fn column(self) -> &'static str {
+    pub(crate) fn column(self) -> &'static str {
         match self {
             Self::Created => "r.created_at",
             Self::Updated => "r.updated_at",
@@ -474,7 +474,7 @@ impl Sort {
         }
     }
 
-    fn value(self, repo: &Repo) -> i64 {
+    pub(crate) fn value(self, repo: &Repo) -> i64 {
         let count = |v: u64| i64::try_from(v).unwrap_or(i64::MAX);
         match self {
             Self::Created => repo.created_at.0,
@@ -655,278 +655,6 @@ pub(crate) fn pattern(word: &str) -> String {
     out
 }
 
-/// What a list on SQLite starts from. Its planner knows nothing of how rare a value is; we look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Start {
-    /// The index of the order, until the page is full: quick if many rows fit.
-    Order,
-    /// All that have this tag, then sorted: quick if few have it.
-    Tag(usize),
-    /// All of this task.
-    Task,
-    /// All for this library.
-    Library,
-    /// All of this owner.
-    Author,
-    /// All that the index of names or words finds.
-    Found,
-}
-
-/// What the search words of a list are to the database.
-#[derive(Debug, Default)]
-pub(crate) struct Search {
-    /// For `like`; empty when words will do as well.
-    patterns: Vec<String>,
-    /// For the index of names.
-    name: Option<String>,
-    /// For the index of words.
-    words: Option<String>,
-    /// So many have them that each row is looked up as the list comes to it.
-    each: bool,
-}
-
-impl Search {
-    pub(crate) fn new(filter: &RepoFilter, postgres: bool) -> Self {
-        let words = search::expression(&filter.words, postgres);
-        let parts: Vec<String> = filter.search.iter().map(|w| w.to_lowercase()).filter(|w| !w.is_empty()).collect();
-        let indexed = parts.iter().all(|p| search::occurs_in_names(p));
-        let terms: Vec<Term> = parts.iter().flat_map(|p| search::name_terms(p)).collect();
-        let name = if indexed { search::expression(&terms, postgres) } else { None };
-        // Either will do: what only the index can say is enough. If not, it only narrows down.
-        let patterns = if words.is_some() { Vec::new() } else { parts.iter().map(|w| pattern(w)).collect() };
-        Self { patterns, name, words, each: false }
-    }
-
-    /// Looks how many repositories the indices on SQLite find, up to `few`; whether it is fewer.
-    async fn probe(&mut self, s: &mut Session, few: usize) -> Result<bool> {
-        let mut count = 0;
-        if let Some(name) = &self.name {
-            let found = s.one(&search::PROBE_NAME, &values![name, few]).await?.size(0)?;
-            if found == 0 && self.words.is_some() {
-                self.name = None;
-            }
-            count += found;
-        }
-        if let Some(words) = &self.words {
-            // One in eight: then a page is full before many rows were looked up, and finding them all would take long.
-            let many = s.one(&search::LAST_REPO, &[]).await?.size(0)? / 8;
-            let most = (few as u64).max(many);
-            let found = s.one(&search::PROBE_TEXT, &values![words, most]).await?.size(0)?;
-            self.each = found >= most;
-            count += found;
-        }
-        Ok((self.name.is_some() || self.words.is_some()) && count < few as u64)
-    }
-
-    /// The ids that the indices find, as a query; `None` if they are not asked.
-    fn found<'a>(&'a self, c: &mut Conditions<'a>) -> Option<String> {
-        let mut all = Vec::new();
-        for (table, column, query) in [("repo_name", "grams", &self.name), ("repo_text", "words", &self.words)] {
-            if let Some(query) = query {
-                let p = c.bind(query);
-                all.push(if self.each {
-                    format!("exists (select 1 from {table} where {table} match {p} and rowid = r.id)")
-                } else if c.postgres {
-                    format!("select repo_id as id from {table} where {column} @@ {p}::text::tsquery")
-                } else {
-                    format!("select rowid as id from {table} where {table} match {p}")
-                });
-            }
-        }
-        let joint = if self.each { " or " } else { " union " };
-        (!all.is_empty()).then(|| all.join(joint))
-    }
-}
-
-/// Rows that are sorted sooner than they are searched for in the order of the list.
-const FEW: usize = 4000;
-
-/// Where a list on SQLite should start.
-pub(crate) async fn choose_start(s: &mut Session, filter: &RepoFilter, search: &mut Search) -> Result<Start> {
-    let mut candidates: Vec<(Start, &Sql, &str)> = Vec::new();
-    candidates.extend(filter.author.as_deref().map(|a| (Start::Author, &PROBE_AUTHOR, a)));
-    candidates.extend(filter.tags.iter().enumerate().map(|(i, t)| (Start::Tag(i), &PROBE_TAG, t.as_str())));
-    candidates.extend(filter.pipeline_tag.as_deref().map(|t| (Start::Task, &PROBE_TASK, t)));
-    candidates.extend(filter.library.as_deref().map(|l| (Start::Library, &PROBE_LIBRARY, l)));
-    let mut best = (FEW, Start::Order);
-    for (start, probe, value) in candidates {
-        // Counting stops where it can no longer be the best.
-        let count = s.one(probe, &values![value, best.0]).await?.int(0)?;
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
-        if count < best.0 {
-            best = (count, start);
-        }
-    }
-    if search.probe(s, best.0).await? {
-        best.1 = Start::Found;
-    }
-    Ok(best.1)
-}
-
-/// Where the rows of a list of one kind come from, and what they must be.
-pub(crate) fn list_source<'a>(
-    filter: &'a RepoFilter,
-    kind: RepoKind,
-    search: &'a Search,
-    start: Start,
-    postgres: bool,
-) -> (String, Conditions<'a>) {
-    let mut c = Conditions::new(postgres);
-    let found = search.found(&mut c);
-    // On SQLite `cross join` is a join whose order is kept.
-    let from = match start {
-        Start::Order => "repo r".to_owned(),
-        Start::Tag(_) => "repo_tag w cross join repo r on r.id = w.repo_id".to_owned(),
-        Start::Task | Start::Library => "repo_card w cross join repo r on r.id = w.repo_id".to_owned(),
-        Start::Author => "namespace w cross join repo r on r.ns_id = w.id".to_owned(),
-        Start::Found => {
-            format!("({}) w cross join repo r on r.id = w.id", found.as_deref().unwrap_or("select 0 as id"))
-        }
-    };
-    let p = c.bind(kind);
-    c.and(&format!("r.kind = {p}"));
-    c.viewer(&filter.viewer);
-    if let Some(author) = &filter.author {
-        let p = c.bind(author);
-        c.and(&match start {
-            Start::Author => format!("w.fold = {p}"),
-            _ => format!("r.ns_id = (select a.id from namespace a where a.fold = {p})"),
-        });
-    }
-    // Many rows fit, so walking the order finds them soon; with words only the index knows which.
-    if let Some(found) = found
-        && start != Start::Found
-        && (postgres || search.words.is_some())
-    {
-        c.and(&if search.each { format!("({found})") } else { format!("r.id in ({found})") });
-    }
-    for pattern in &search.patterns {
-        let p = c.bind(pattern);
-        c.and(&format!("r.search like {p} escape '!'"));
-    }
-    for (i, tag) in filter.tags.iter().enumerate() {
-        let p = c.bind(tag);
-        c.and(&if start == Start::Tag(i) {
-            format!("w.tag = {p}")
-        } else {
-            format!("exists (select 1 from repo_tag t where t.repo_id = r.id and t.tag = {p})")
-        });
-    }
-    let of_card =
-        [(Start::Task, "pipeline_tag", &filter.pipeline_tag), (Start::Library, "library_name", &filter.library)];
-    for (here, column, wanted) in of_card {
-        if let Some(wanted) = wanted {
-            let p = c.bind(wanted);
-            c.and(&if start == here {
-                format!("w.{column} = {p}")
-            } else {
-                format!("exists (select 1 from repo_card d where d.repo_id = r.id and d.{column} = {p})")
-            });
-        }
-    }
-    match filter.gated {
-        None => {}
-        Some(true) => c.and("r.gated is not null"),
-        Some(false) => c.and("r.gated is null"),
-    }
-    for (bound, sign) in [(filter.parameters.0, ">="), (filter.parameters.1, "<=")] {
-        if let Some(bound) = bound {
-            let p = c.bind(bound);
-            c.and(&format!("exists (select 1 from repo_card d where d.repo_id = r.id and d.parameters {sign} {p})"));
-        }
-    }
-    if let Some(ids) = &filter.ids {
-        let any = c.any_of("r.id", ids);
-        c.and(&any);
-    }
-    (from, c)
-}
-
-/// The statement of a list of one kind and its parameters.
-fn list_statement<'a>(
-    filter: &'a RepoFilter,
-    kind: RepoKind,
-    search: &'a Search,
-    start: Start,
-    postgres: bool,
-) -> (Sql, Vec<Value<'a>>) {
-    let (from, mut c) = list_source(filter, kind, search, start, postgres);
-    let join = if postgres { "join" } else { "cross join" };
-    // A plus keeps SQLite from walking the order's index all the same, in the hope of not having to sort.
-    let column = format!("{}{}", if start == Start::Order { "" } else { "+" }, filter.sort.column());
-    let (order, beyond) = if filter.ascending { ("asc", ">") } else { ("desc", "<") };
-    if let Some(after) = filter.after {
-        let (value, id) = (c.bind(after.value), c.bind(after.id));
-        c.and(&format!("({column}, r.id) {beyond} ({value}, {id})"));
-    }
-    let limit = c.bind(filter.limit.min(PAGE_MAX) + 1);
-    let text = format!(
-        "select {} from {from} {join} namespace n on n.id = r.ns_id{} order by {column} {order}, r.id {order} limit {limit}",
-        repo_columns!(),
-        c.text
-    );
-    (Sql::built("repos::list_repos", text, true), c.params)
-}
-
-/// A page of repositories, each with its main branch, card and tags.
-pub async fn list_repos(s: &mut Session, filter: &RepoFilter) -> Result<Page> {
-    let mut search = Search::new(filter, s.is_postgres());
-    let start = if s.is_postgres() { Start::Order } else { choose_start(s, filter, &mut search).await? };
-    // Kind by kind, because the indices of the orders begin with the kind; then merged.
-    let kinds = if filter.kinds.is_empty() { &RepoKind::ALL[..] } else { &filter.kinds };
-    let mut repos = Vec::new();
-    for kind in kinds {
-        let (sql, params) = list_statement(filter, *kind, &search, start, s.is_postgres());
-        for row in s.rows(&sql, &params).await? {
-            repos.push(Repo::from_row(&row)?);
-        }
-    }
-    let key = |r: &Repo| (filter.sort.value(r), r.id);
-    if filter.ascending {
-        repos.sort_unstable_by_key(key);
-    } else {
-        repos.sort_unstable_by_key(|r| std::cmp::Reverse(key(r)));
-    }
-    let limit = filter.limit.min(PAGE_MAX);
-    let next = if repos.len() > limit {
-        repos.truncate(limit);
-        repos.last().map(|r| Cursor { value: filter.sort.value(r), id: r.id })
-    } else {
-        None
-    };
-    let items = dress(s, repos).await?;
-    Ok(Page { items, next })
-}
-
-/// Adds main branches, cards and tags: one query each, however many repositories.
-async fn dress(s: &mut Session, repos: Vec<Repo>) -> Result<Vec<Listed>> {
-    if repos.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ids: Vec<i64> = repos.iter().map(|r| r.id).collect();
-    let mut cards = HashMap::new();
-    for row in s.rows(&LIST_CARDS, &[Value::Ints(&ids)]).await? {
-        let (repo, card) = Card::from_row(&row)?;
-        cards.insert(repo, card);
-    }
-    let mut tags: HashMap<i64, Vec<String>> = HashMap::new();
-    for row in s.rows(&LIST_TAGS, &[Value::Ints(&ids)]).await? {
-        tags.entry(row.int(0)?).or_default().push(row.string(1)?);
-    }
-    let mut heads = HashMap::new();
-    let main = RefName::main();
-    for row in s.rows(&LIST_HEADS, &[Value::Ints(&ids), Value::from(&main)]).await? {
-        heads.insert(row.int(0)?, row.oid(1)?);
-    }
-    let one = |repo: Repo| Listed {
-        head: heads.remove(&repo.id),
-        card: cards.remove(&repo.id),
-        tags: tags.remove(&repo.id).unwrap_or_default(),
-        repo,
-    };
-    Ok(repos.into_iter().map(one).collect())
-}
-
 /// How many repositories of a kind a namespace has, as far as the viewer may know.
 pub async fn count_repos(s: &mut Session, ns_id: i64, kind: RepoKind, viewer: &Viewer) -> Result<u64> {
     let mut c = Conditions { text: String::new(), params: Vec::new(), postgres: s.is_postgres() };
@@ -935,51 +663,4 @@ pub async fn count_repos(s: &mut Session, ns_id: i64, kind: RepoKind, viewer: &V
     c.viewer(viewer);
     let sql = Sql::built("repos::count_repos", format!("select count(*) from repo r{}", c.text), true);
     s.one(&sql, &c.params).await?.size(0)
-}
-
-/// Lists of every shape, for the test that prepares all statements.
-pub(crate) fn list_shapes(postgres: bool) -> Vec<Sql> {
-    let starts: &[Start] = if postgres {
-        &[Start::Order]
-    } else {
-        &[Start::Order, Start::Tag(1), Start::Task, Start::Library, Start::Author, Start::Found]
-    };
-    let mut out = Vec::new();
-    for (sort, start) in Sort::ALL.into_iter().flat_map(|sort| starts.iter().map(move |start| (sort, *start))) {
-        for bits in 0..64_u32 {
-            let on = |bit: u32| bits & (1 << bit) != 0;
-            let filter = RepoFilter {
-                author: (on(0) || start == Start::Author).then(String::new),
-                tags: if on(1) || start == Start::Tag(1) { vec![String::new(); 2] } else { Vec::new() },
-                pipeline_tag: (on(2) || start == Start::Task).then(String::new),
-                library: (on(0) || start == Start::Library).then(String::new),
-                gated: on(3).then_some(on(4)),
-                parameters: (on(2).then_some(1), on(3).then_some(2)),
-                ids: on(4).then(Vec::new),
-                viewer: if on(5) {
-                    Viewer::User { user_id: 1, ns_ids: vec![1], group_ids: if on(3) { vec![1] } else { Vec::new() } }
-                } else {
-                    Viewer::Everyone
-                },
-                sort,
-                ascending: on(3),
-                after: on(5).then_some(Cursor { value: 1, id: 1 }),
-                ..RepoFilter::default()
-            };
-            let found = start == Start::Found;
-            let filter = RepoFilter {
-                search: if on(4) || found { vec!["abcd".to_owned(), "b".to_owned()] } else { Vec::new() },
-                words: if on(1) && (found || start == Start::Order) {
-                    vec![Term::Prefix("c".to_owned())]
-                } else {
-                    Vec::new()
-                },
-                ..filter
-            };
-            let mut search = Search::new(&filter, postgres);
-            search.each = on(0) && start == Start::Order && !postgres;
-            out.push(list_statement(&filter, RepoKind::Model, &search, start, postgres).0);
-        }
-    }
-    out
 }

@@ -3,6 +3,7 @@
 //! Both databases keep an index of terms: FTS5 on SQLite, `tsvector` with GIN on PostgreSQL. What a term is, is decided
 //! in Rust, so that both find the same.
 
+use crate::repos::Conditions;
 use crate::sql::{Value, statements, values};
 use crate::{Result, Session};
 
@@ -26,8 +27,8 @@ statements! {
          on conflict (repo_id) do update set words = excluded.words"
     );
     PUT_TEXT_STATE = point(
-        "insert into repo_text_state (repo_id, version) values ($1, $2)
-         on conflict (repo_id) do update set version = excluded.version"
+        "insert into repo_text_state (repo_id, version, words) values ($1, $2, $3)
+         on conflict (repo_id) do update set version = excluded.version, words = excluded.words"
     );
     TEXT_VERSION = point("select version from repo_text_state where repo_id = $1");
     LIST_WITHOUT_TEXT = long(
@@ -55,18 +56,45 @@ pub enum Term {
     Prefix(String),
 }
 
-/// A query in the language of the database: all of the terms; `None` if there are none.
-pub(crate) fn expression(terms: &[Term], postgres: bool) -> Option<String> {
-    let one = |term: &Term| {
-        let (text, prefix) = match term {
-            Term::Whole(text) => (text, false),
-            Term::Prefix(text) => (text, true),
+impl Term {
+    /// Its letters, and whether it may go on; `None` if it has none.
+    fn parts(&self) -> Option<(String, bool)> {
+        let (text, prefix) = match self {
+            Self::Whole(text) => (text, false),
+            Self::Prefix(text) => (text, true),
         };
         // Terms have nothing else in them, and quotes would end them.
         let text: String = text.chars().filter(|c| c.is_alphanumeric() || "-_./".contains(*c)).collect();
-        if text.is_empty() {
-            return None;
-        }
+        (!text.is_empty()).then_some((text, prefix))
+    }
+}
+
+/// The words of a row as it keeps them: between spaces.
+fn kept(words: &[&str]) -> String {
+    let mut out = String::from(" ");
+    for word in words {
+        out.push_str(word);
+        out.push(' ');
+    }
+    out
+}
+
+/// What the kept words of a row must contain to have all of these terms.
+pub(crate) fn contained(terms: &[Term]) -> Vec<String> {
+    let one = |(text, prefix): (String, bool)| if prefix { format!(" {text}") } else { format!(" {text} ") };
+    terms.iter().filter_map(Term::parts).map(one).collect()
+}
+
+/// That a row `t` of `repo_text_state` on SQLite contains these.
+pub(crate) fn contains<'a>(c: &mut Conditions<'a>, parts: &'a [String]) -> String {
+    let all: Vec<String> = parts.iter().map(|part| format!("instr(t.words, {}) > 0", c.bind(part))).collect();
+    if all.is_empty() { "true".to_owned() } else { all.join(" and ") }
+}
+
+/// A query in the language of the database: all of the terms; `None` if there are none.
+pub(crate) fn expression(terms: &[Term], postgres: bool) -> Option<String> {
+    let one = |term: &Term| {
+        let (text, prefix) = term.parts()?;
         Some(match (postgres, prefix) {
             (true, false) => format!("'{text}'"),
             (true, true) => format!("'{text}':*"),
@@ -111,7 +139,7 @@ pub(crate) async fn put_name(s: &mut Session, repo: i64) -> Result<()> {
 pub async fn put_text(s: &mut Session, repo: i64, words: &[&str], version: i64) -> Result<()> {
     let words = &words[..words.len().min(WORDS_MAX)];
     s.exec(&PUT_TEXT, &[repo.into(), Value::Texts(words)]).await?;
-    s.exec(&PUT_TEXT_STATE, &values![repo, version]).await.map(drop)
+    s.exec(&PUT_TEXT_STATE, &values![repo, version, &kept(words)]).await.map(drop)
 }
 
 /// By which rules the words of a repository were made, if they were.

@@ -255,6 +255,32 @@ async fn words_that_many_have(hub: Hub) {
     assert_eq!(names(&repos::list_repos(&mut s, &one).await.unwrap()), ["m-4099"]);
     let none = RepoFilter { words: vec![whole("common"), whole("none")], ..all.clone() };
     assert_eq!(names(&repos::list_repos(&mut s, &none).await.unwrap()), [""; 0]);
+    // What has just been begun, alone and after a whole word, rare or not.
+    let begun = |words: Vec<Term>| RepoFilter { words, ..all.clone() };
+    let prefix = |word: &str| Term::Prefix(word.to_owned());
+    for (words, count) in [
+        (vec![prefix("comm")], 1000),
+        (vec![prefix("sel")], 82),
+        (vec![prefix("selx")], 0),
+        (vec![prefix("eldom")], 0),
+        (vec![whole("common"), prefix("se")], 82),
+        (vec![whole("seldom"), prefix("comm")], 82),
+        (vec![whole("seldom"), prefix("commons")], 0),
+        (vec![whole("comm")], 0),
+    ] {
+        let page = repos::list_repos(&mut s, &begun(words.clone())).await.unwrap();
+        assert_eq!(page.items.len(), count, "{words:?}");
+    }
+    // Pages go on where they ended, also among rows that are looked at one by one.
+    let mut filter = RepoFilter { limit: 30, ascending: true, ..begun(vec![whole("common"), prefix("se")]) };
+    let mut found = BTreeSet::new();
+    loop {
+        let page = repos::list_repos(&mut s, &filter).await.unwrap();
+        found.extend(page.items.iter().map(|l| l.repo.id));
+        let Some(next) = page.next else { break };
+        filter.after = Some(next);
+    }
+    assert_eq!(found.len(), 82);
     let tagged = RepoFilter { words: vec![whole("common")], tags: vec!["none".into()], ..all };
     assert_eq!(names(&repos::list_repos(&mut s, &tagged).await.unwrap()), [""; 0]);
 }
