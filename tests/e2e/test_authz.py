@@ -500,6 +500,15 @@ def test_organizations(hub, people, caller):
     for method, path, body in (("POST", f"{base}/resource-groups", {"name": f"g{next(numbers)}"}), ("PATCH", at, {"description": "x"}), ("POST", f"{at}/users", users),
                                ("PATCH", f"{at}/users/{READER}", role), ("DELETE", f"{at}/users/{READER}", None), ("DELETE", at, None)):
         hub.request(method, path, who, json=body).expect(200 if manages else refused)
+    hub.get(f"{base}/settings", who).expect(200 if knows else refused)
+    hub.request("PUT", f"{base}/settings", who, json={"defaultVisibility": "public"}).expect(200 if manages else refused)
+    hub.get(f"{base}/activity", who).expect(200 if knows else refused)
+    at, name = f"{base}/service-accounts", f"robot{next(numbers)}"
+    hub.post(at, OWNER, json={"name": name, "role": "read"}).expect(200)
+    token = hub.post(f"{at}/{name}/tokens", OWNER, json={"name": "x", "role": "read"}).expect(200).json()["id"]
+    for method, path, body in (("GET", at, None), ("POST", at, {"name": f"robot{next(numbers)}", "role": "read"}), ("POST", f"{at}/{name}/tokens", {"name": "x", "role": "read"}),
+                               ("DELETE", f"{at}/{name}/tokens/{token}", None), ("DELETE", f"{at}/{name}", None)):
+        hub.request(method, path, who, json=body).expect(200 if manages else refused)
     # Of what one may not administer, the gate of the repository says so first.
     for path in ("/api/models/acme/public/resource-group", "/api/models/acme/private/resource-group"):
         want = expected(caller, "write", path.split("/")[4])

@@ -215,3 +215,116 @@ def test_groups_by_the_pages(hub, lab):
     send(ada, ada.get(at), at, action="remove-repo", repo=f"{org}/m")
     send(ada, ada.get(at), at, action="delete", group=group)
     assert cyd.get(f"/{org}/m").status == 200 and hub.get(f"/api/organizations/{org}/resource-groups", "ada").json() == []
+
+
+# ---------------------------------------------------------------- service accounts
+
+
+def test_a_service_account_works_with_the_clients(hub, org, any_client):
+    at = f"/api/organizations/{org}/service-accounts"
+    hub.post(at, "ada", json={"name": f"{org}-ci", "role": "contributor"}).expect(200)
+    made = hub.post(f"{at}/{org}-ci/tokens", "ada", json={"name": "build", "role": "write", "days": 30}).expect(200).json()
+    any_client.token = made["token"]
+    (any_client.home / "up").mkdir(parents=True)
+    (any_client.home / "up" / "a.txt").write_text("built")
+    any_client.hf("upload", f"{org}/built", any_client.home / "up", "--private")
+    assert hub.get(f"/{org}/built/resolve/main/a.txt", "ada").expect(200).text == "built"
+    assert hub.create(f"{org}-ci/own", made["token"]).status == 403
+    listed = {m["user"]: m["type"] for m in hub.get(f"/api/organizations/{org}/members").json()}
+    assert listed == {"ada": "user", f"{org}-ci": "service"}
+    [told] = hub.get(at, "ada").expect(200).json()
+    assert [t["name"] for t in told["tokens"]] == ["build"] and made["token"] not in str(told)
+    hub.request("DELETE", f"{at}/{org}-ci/tokens/{made['id']}", "ada").expect(200)
+    hub.get("/api/whoami-v2", made["token"]).expect(401)
+    again = hub.post(f"{at}/{org}-ci/tokens", "ada", json={"name": "again", "role": "read"}).expect(200).json()["token"]
+    hub.request("DELETE", f"{at}/{org}-ci", "ada").expect(200)
+    hub.get("/api/whoami-v2", again).expect(401)
+    for wrong in ({"name": "x y", "role": "read"}, {"name": "x", "role": "admin"}, {"name": f"{org}-2", "role": "admin"}):
+        hub.post(at, "ada", json=wrong).expect(400)
+    assert hub.run("admin", "user", "password", f"{org}-ci", check=False).returncode != 0
+
+
+def test_service_accounts_by_the_pages(hub, org):
+    at = f"/settings/organizations/{org}/services"
+    hub.admin("org", "member", org, "ben", "--role", "write")
+    ada = browser.person(hub, "ada")
+    assert browser.person(hub, "ben").get(at).status == 403
+    send(ada, ada.get(at), at, action="create", name=f"{org}-bot", role="write")
+    page = send(ada, ada.get(at), at, action="token", service=f"{org}-bot", token="ci", role="write")
+    assert page.status == 200 and page.header("Cache-Control") == "no-store"
+    secret = re.search(r"hf_[A-Za-z0-9]{34,}", page.text).group(0)
+    assert hub.get("/api/whoami-v2", secret).expect(200).json()["name"] == f"{org}-bot"
+    page = ada.get(at)
+    assert secret not in page.text and "Service account" in ada.get(f"/settings/organizations/{org}/members").text
+    send(ada, page, at, action="revoke", service=f"{org}-bot", id=re.search(r'name="id" value="([0-9]+)"', page.text).group(1))
+    hub.get("/api/whoami-v2", secret).expect(401)
+    answer = send(ada, ada.get(at), at, action="create", name=f"{org}-bot", role="read")
+    assert answer.status == 422
+    send(ada, ada.get(at), at, action="delete", service=f"{org}-bot")
+    assert f"{org}-bot" not in ada.get(at).text
+
+
+# ---------------------------------------------------------------- settings and activity
+
+
+def test_the_default_visibility(hub, org, any_client):
+    from huggingface_hub import HfApi
+
+    at, api = f"/api/organizations/{org}/settings", HfApi(endpoint=hub.url, token=hub.tokens["ada"])
+    assert hub.get(at, "ada").expect(200).json() == {"defaultVisibility": "public"}
+    hub.create(f"{org}/before", "ada").expect(200)
+    hub.request("PUT", at, "ada", json={"defaultVisibility": "secret"}).expect(400)
+    hub.request("PUT", at, "ada", json={"defaultVisibility": "private"}).expect(200)
+    # The client says nothing unless it is told to.
+    any_client.token = hub.tokens["ada"]
+    (any_client.home / "up").mkdir(parents=True)
+    (any_client.home / "up" / "a.txt").write_text("x")
+    any_client.hf("upload", f"{org}/quiet", any_client.home / "up")
+    hub.post(f"/api/buckets/{org}/quiet", "ada", json={}).expect(200)
+    api.create_repo(f"{org}/said", private=False)
+    assert {m.id: m.private for m in api.list_models(author=org)} == {f"{org}/before": False, f"{org}/quiet": True, f"{org}/said": False}
+    assert hub.get(f"/api/buckets/{org}/quiet", "ada").json()["private"]
+    hub.create(f"ada/own{org}", "ada").expect(200)
+    assert not hub.get(f"/api/models/ada/own{org}").expect(200).json()["private"], "people's own are as before"
+    ada = browser.person(hub, "ada")
+    page = f"/settings/organizations/{org}/activity"
+    send(ada, ada.get(page), page, visibility="public")
+    assert hub.get(at, "ada").json() == {"defaultVisibility": "public"}
+
+
+def test_activity_tells_nobody_too_much(hub, lab):
+    org, group = lab
+    at = f"/api/organizations/{org}/activity"
+    hub.create(f"{org}/open", "ada", visibility="public").expect(200)
+    hub.create(f"{org}/inner", "ada", visibility="private", resourceGroupId=group).expect(200)
+    hub.commit(f"{org}/inner", "ada", wire.file("a.txt", "x")).expect(200)
+    hub.create(f"{org}/gone", "ada", visibility="private").expect(200)
+    hub.request("DELETE", "/api/repos/delete", "ada", json={"name": "gone", "organization": org}).expect(200)
+    invite(hub, org, email="hidden@example.org").expect(200)
+
+    def told(who, **query):
+        items = hub.get(at + "?limit=200", who).expect(200).json()
+        return items, {i["repo"]["name"] for i in items if i["repo"]}, {i["kind"] for i in items}
+
+    items, repos, kinds = told("ada")
+    assert repos == {f"{org}/{n}" for n in ("open", "inner", "gone")} and {"group.create", "org.invite", "repo.delete", "repo.commit"} <= kinds
+    assert [i["id"] for i in items] == sorted((i["id"] for i in items), reverse=True) and "hidden@" not in str(items)
+    _, repos, kinds = told("ben")
+    assert repos == {f"{org}/open", f"{org}/inner"} and not {"group.create", "org.invite", "repo.delete"} & kinds
+    items, repos, kinds = told("cyd")
+    assert repos == {f"{org}/open"} and "inner" not in str(items) and {"org.create", "org.member"} <= kinds
+    assert {(i["user"], i["role"]) for i in items if i["kind"] == "org.member"} == {("ben", "write"), ("cyd", "write")}
+    hub.get(at, "alice").expect(403)
+    hub.get(at).expect(401)
+    # Page by page it is the same.
+    found, url = [], f"{at}?limit=2"
+    while url:
+        answer = hub.get(url, "ada").expect(200)
+        found += answer.json()
+        link = answer.header("Link")
+        url = link.split("<")[1].split(">")[0] if link else None
+    assert found == told("ada")[0]
+    hub.get(f"{at}?cursor=x", "ada").expect(400)
+    cyd = browser.person(hub, "cyd")
+    page = cyd.get(f"/settings/organizations/{org}/activity").text
+    assert f"{org}/open" in page and "inner" not in page and "New repositories" not in page

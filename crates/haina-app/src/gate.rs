@@ -140,7 +140,9 @@ impl Caller {
 
     /// Whether the token may manage the account itself (tokens, profile): only full ones.
     pub(crate) fn token_may_manage_account(&self) -> bool {
-        self.pass.is_none() && matches!(self.token_role(), None | Some(TokenRole::Write))
+        // A service account is its organization's, and does nothing in its own name.
+        let is_service = self.user().is_some_and(|u| u.service_of.is_some());
+        !is_service && self.pass.is_none() && matches!(self.token_role(), None | Some(TokenRole::Write))
     }
 
     /// The token; `None` for a browser session.
@@ -475,6 +477,11 @@ impl App {
         Ok(own.and_then(|own| limit.map(|limit| own.min(limit))))
     }
 
+    /// Whether `repo` exists for `caller`: for lists of what happened.
+    pub(crate) async fn may_know(&self, caller: &Caller, repo: &Repo) -> Result<bool> {
+        Ok(self.right(caller, repo).await?.is_some())
+    }
+
     /// Whether `caller` has a part in `repo`, so that no gate is in their way.
     pub(crate) async fn has_part(&self, caller: &Caller, repo: &Repo) -> Result<bool> {
         Ok(self.own_right(caller, repo).await?.is_some())
@@ -749,7 +756,8 @@ impl App {
             }
             (role, _) => role,
         };
-        let allowed = user.is_admin || ns.id == user.id || role.is_some_and(|role| role >= OrgRole::Contributor);
+        let is_own = ns.id == user.id && user.service_of.is_none();
+        let allowed = user.is_admin || is_own || role.is_some_and(|role| role >= OrgRole::Contributor);
         if !allowed || !caller.token_may_create(&fold) {
             return Err(refused());
         }

@@ -31,8 +31,15 @@ async fn main() -> Result<()> {
 async fn fill(db: &Db, repositories: u64) -> Result<()> {
     let start = Instant::now();
     let name: Slug = "owner".parse()?;
-    let user =
-        NewUser { name: &name, full_name: "Owner", email: None, password_hash: None, is_admin: false, created_at: NOW };
+    let user = NewUser {
+        name: &name,
+        full_name: "Owner",
+        email: None,
+        password_hash: None,
+        is_admin: false,
+        created_at: NOW,
+        service_of: None,
+    };
     let mut tx = db.begin().await?;
     let owner = people::insert_user(&mut tx, &user).await?;
     let token = NewToken {

@@ -16,18 +16,18 @@ pub(crate) use namespace_columns;
 /// Columns of [`User`] from tables `n` and `a`.
 macro_rules! user_columns {
     () => {
-        "n.id, n.name, n.full_name, n.created_at, a.email, a.password_hash, a.is_admin, a.disabled_at"
+        "n.id, n.name, n.full_name, n.created_at, a.email, a.password_hash, a.is_admin, a.disabled_at, a.org_id"
     };
 }
 pub(crate) use user_columns;
-pub(crate) const USER_COLUMNS: usize = 8;
+pub(crate) const USER_COLUMNS: usize = 9;
 
 statements! {
     INSERT_NAMESPACE = point(
         "insert into namespace (kind, name, fold, full_name, created_at) values ($1, $2, $3, $4, $5) returning id"
     );
     INSERT_ACCOUNT = point(
-        "insert into account (user_id, email, email_fold, password_hash, is_admin) values ($1, $2, $3, $4, $5)"
+        "insert into account (user_id, email, email_fold, password_hash, is_admin, org_id) values ($1, $2, $3, $4, $5, $6)"
     );
     FIND_NAMESPACE = point(concat!("select ", namespace_columns!(), " from namespace n where n.fold = $1"));
     FIND_NAMESPACE_BY_ID = point(concat!("select ", namespace_columns!(), " from namespace n where n.id = $1"));
@@ -40,6 +40,11 @@ statements! {
     FIND_USER_BY_EMAIL = point(concat!(
         "select ", user_columns!(), " from account a join namespace n on n.id = a.user_id where a.email_fold = $1"
     ));
+    LIST_SERVICES = point(concat!(
+        "select ", user_columns!(), " from account a join namespace n on n.id = a.user_id
+         where a.org_id = $1 and a.disabled_at is null order by n.fold"
+    ));
+    REVOKE_TOKENS_OF_USER = point("update token set revoked_at = $2 where user_id = $1 and revoked_at is null");
     COUNT_USERS = point("select count(*) from account");
     HAS_ADMIN = point("select count(*) from account where is_admin = 1 and disabled_at is null");
     LIST_USERS = long(concat!(
@@ -175,6 +180,8 @@ pub struct User {
     pub is_admin: bool,
     /// Since when it may not be used.
     pub disabled_at: Option<Timestamp>,
+    /// The organization whose service account it is: one for machines, which nobody signs in to.
+    pub service_of: Option<i64>,
 }
 
 impl User {
@@ -188,6 +195,7 @@ impl User {
             password_hash: row.opt_string(5)?,
             is_admin: row.flag(6)?,
             disabled_at: row.opt_time(7)?,
+            service_of: row.opt_int(8)?,
         })
     }
 }
@@ -207,6 +215,8 @@ pub struct NewUser<'a> {
     pub is_admin: bool,
     /// Now.
     pub created_at: Timestamp,
+    /// The organization whose service account it is.
+    pub service_of: Option<i64>,
 }
 
 /// Makes an account with its namespace. [`Error::Conflict`] on `namespace` or `account` says that the name or the
@@ -216,7 +226,11 @@ pub async fn insert_user(s: &mut Session, user: &NewUser<'_>) -> Result<i64> {
     let params = values!["user", user.name.as_str(), &fold, user.full_name, user.created_at];
     let id = s.one(&INSERT_NAMESPACE, &params).await?.int(0)?;
     let email_fold = user.email.map(str::to_lowercase);
-    s.exec(&INSERT_ACCOUNT, &values![id, user.email, email_fold.as_deref(), user.password_hash, user.is_admin]).await?;
+    s.exec(
+        &INSERT_ACCOUNT,
+        &values![id, user.email, email_fold.as_deref(), user.password_hash, user.is_admin, user.service_of],
+    )
+    .await?;
     Ok(id)
 }
 
@@ -291,6 +305,16 @@ pub async fn set_admin(s: &mut Session, user: i64, is_admin: bool) -> Result<boo
 /// Disables an account, or enables it again with `None`.
 pub async fn set_disabled(s: &mut Session, user: i64, at: Option<Timestamp>) -> Result<bool> {
     Ok(s.exec(&SET_DISABLED, &values![user, at]).await? > 0)
+}
+
+/// The service accounts of an organization, by name.
+pub async fn list_services(s: &mut Session, org: i64) -> Result<Vec<User>> {
+    s.rows(&LIST_SERVICES, &values![org]).await?.iter().map(User::from_row).collect()
+}
+
+/// Revokes all tokens of a user; how many.
+pub async fn revoke_tokens_of_user(s: &mut Session, user: i64, now: Timestamp) -> Result<u64> {
+    s.exec(&REVOKE_TOKENS_OF_USER, &values![user, now]).await
 }
 
 /// A user's role in an organization.

@@ -7,6 +7,7 @@
 //! [`router`] is all that the rest of Haina sees.
 
 mod access;
+mod activity;
 mod address;
 mod apps;
 mod assets;
@@ -43,6 +44,7 @@ mod people;
 mod profile;
 mod query;
 mod repo;
+mod services;
 mod signin;
 mod target;
 mod tokens;
@@ -85,6 +87,8 @@ pub fn router() -> Router<App> {
         .route("/settings/organizations", get(orgs::list).post(orgs::answer))
         .route("/settings/organizations/{name}/members", get(orgs::members).post(orgs::change))
         .route("/settings/organizations/{name}/groups", get(groups::get).post(groups::post))
+        .route("/settings/organizations/{name}/services", get(services::get).post(services::post))
+        .route("/settings/organizations/{name}/activity", get(activity::get).post(activity::post))
         .route("/settings/invitations/{secret}", get(orgs::invitation).post(orgs::answer_link))
         .route("/settings/webhooks", get(webhooks::list).post(webhooks::create))
         .route("/settings/webhooks/{id}", get(webhooks::get).post(webhooks::post))

@@ -128,6 +128,7 @@ pub(crate) struct Member {
     pub name: String,
     pub full_name: String,
     pub role: OrgRole,
+    pub is_service: bool,
     pub role_key: &'static str,
 }
 
@@ -174,7 +175,13 @@ async fn page(app: &App, visit: &Visit, org: &Slug) -> Result<MembersPage, Error
             .list_members(&access)
             .await?
             .into_iter()
-            .map(|m| Member { name: m.name, full_name: m.full_name, role: m.role, role_key: role_key(m.role) })
+            .map(|m| Member {
+                name: m.name,
+                full_name: m.full_name,
+                role: m.role,
+                is_service: m.is_service,
+                role_key: role_key(m.role),
+            })
             .collect(),
         invitations: invitations.into_iter().map(Into::into).collect(),
         problems: Vec::new(),

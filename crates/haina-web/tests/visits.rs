@@ -283,7 +283,7 @@ async fn a_bucket_is_seen_by_those_who_may() {
     let token = hub.app.add_token(&"lin".parse().unwrap(), "t", haina_types::TokenRole::Write).await.unwrap();
     let lin = hub.app.caller_by_token(&token.secret).await.unwrap();
     for (name, visibility) in [("open", haina_types::Visibility::Public), ("shut", haina_types::Visibility::Private)] {
-        let new = NewBucket { namespace: None, name: name.parse().unwrap(), visibility: Some(visibility) };
+        let new = NewBucket { namespace: None, name: name.parse().unwrap(), visibility: Some(visibility), group: None };
         let path = hub.app.create_bucket(&lin, new).await.unwrap().path;
         let access = hub.app.write_bucket(&lin, &path).await.unwrap();
         let put = |path: &str| Operation {

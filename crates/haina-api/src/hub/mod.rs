@@ -23,6 +23,7 @@ mod people;
 mod refs;
 pub(crate) mod render;
 pub(crate) mod resolve;
+mod services;
 mod settings;
 mod spaces;
 mod telemetry;
@@ -66,6 +67,10 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(overview::own_repositories))
         .routes(routes!(overview::organization_repositories))
         .routes(routes!(overview::own_quota))
+        .routes(routes!(services::list, services::create))
+        .routes(routes!(services::delete))
+        .routes(routes!(services::create_token))
+        .routes(routes!(services::revoke_token))
         .routes(routes!(orgs::set_role))
         .routes(routes!(groups::list, groups::create))
         .routes(routes!(groups::info, groups::update, groups::delete))
@@ -74,6 +79,8 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(groups::of_repo, groups::set_of_repo))
         .routes(routes!(groups::set_of_bucket))
         .routes(routes!(orgs::remove))
+        .routes(routes!(orgs::settings, orgs::set_settings))
+        .routes(routes!(orgs::activity))
         .routes(routes!(orgs::invitations, orgs::invite))
         .routes(routes!(orgs::revoke))
         .routes(routes!(orgs::own))

@@ -1,15 +1,18 @@
-//! Organizations: members and their roles, invitations and their answers.
+//! Organizations: members and their roles, invitations and their answers, settings, activity.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{OriginalUri, Path, State};
+use axum::response::{IntoResponse, Response};
 use haina_app::App;
 use haina_app::people::{Invitee, OrgInvite, Which};
 use haina_types::{Code, Error, OrgRole, Slug};
+use http::{HeaderMap, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::answer::next_link;
 use crate::error::Result;
-use crate::request::{Body, Who};
+use crate::request::{Body, Query, Who};
 
 /// The organization of an address.
 pub(super) fn org_of(name: &str) -> Result<Slug> {
@@ -178,4 +181,73 @@ pub async fn accept(State(app): State<App>, Who(caller): Who, Body(body): Body<A
     responses((status = 200, body = serde_json::Value), (status = 400, body = crate::error::ErrorBody), (status = 401, body = crate::error::ErrorBody), (status = 403, body = crate::error::ErrorBody), (status = 404, body = crate::error::ErrorBody)))]
 pub async fn decline(State(app): State<App>, Who(caller): Who, Body(body): Body<Answered>) -> Result<Json<Value>> {
     answer(&app, &caller, body, false).await
+}
+
+/// What new repositories and buckets of an organization are when nobody says.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrgSettings {
+    /// `public` or `private`
+    default_visibility: String,
+}
+
+/// The settings of an organization.
+#[utoipa::path(get, path = "/api/organizations/{organization}/settings", tag = "people", operation_id = "organization_settings",
+    params(("organization" = String, Path)),
+    responses((status = 200, body = serde_json::Value), (status = 401, body = crate::error::ErrorBody), (status = 403, body = crate::error::ErrorBody), (status = 404, body = crate::error::ErrorBody)))]
+pub async fn settings(State(app): State<App>, Who(caller): Who, Path(org): Path<String>) -> Result<Json<Value>> {
+    let access = app.org_member(&caller, &org_of(&org)?).await?;
+    Ok(Json(json!({"defaultVisibility": app.org_visibility(&access).await?})))
+}
+
+/// Changes the settings of an organization.
+#[utoipa::path(put, path = "/api/organizations/{organization}/settings", tag = "people", operation_id = "set_organization_settings", request_body = OrgSettings,
+    params(("organization" = String, Path)),
+    responses((status = 200, body = serde_json::Value), (status = 400, body = crate::error::ErrorBody), (status = 401, body = crate::error::ErrorBody), (status = 403, body = crate::error::ErrorBody), (status = 404, body = crate::error::ErrorBody)))]
+pub async fn set_settings(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(org): Path<String>,
+    Body(body): Body<OrgSettings>,
+) -> Result<Json<Value>> {
+    let access = app.administer_org(&caller, &org_of(&org)?).await?;
+    let visibility = body.default_visibility.parse();
+    let visibility = visibility.map_err(|()| Error::invalid("\"defaultVisibility\" is public or private."))?;
+    app.set_org_visibility(&access, visibility).await?;
+    Ok(Json(json!({"defaultVisibility": visibility})))
+}
+
+/// What happened in an organization, the newest first, as far as the caller may know.
+#[utoipa::path(get, path = "/api/organizations/{organization}/activity", tag = "people", operation_id = "organization_activity",
+    params(("organization" = String, Path), ("limit" = Option<u32>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = Vec<serde_json::Value>, headers(("Link" = String, description = "the next page"))), (status = 401, body = crate::error::ErrorBody), (status = 403, body = crate::error::ErrorBody), (status = 404, body = crate::error::ErrorBody)))]
+pub async fn activity(
+    State(app): State<App>,
+    Who(caller): Who,
+    Path(org): Path<String>,
+    uri: OriginalUri,
+    query: Query,
+) -> Result<Response> {
+    let access = app.org_member(&caller, &org_of(&org)?).await?;
+    let page = app.org_activity(&caller, &access, query.number("limit")?, query.get("cursor")).await?;
+    let mut headers = HeaderMap::new();
+    if let Some(link) = page.next.and_then(|next| next_link(&app, uri.path(), &query, &next)) {
+        headers.insert(header::LINK, link);
+    }
+    let items: Vec<Value> = page
+        .items
+        .iter()
+        .map(|a| {
+            json!({
+                "id": a.id,
+                "at": a.at.to_string(),
+                "kind": a.kind,
+                "actor": a.actor,
+                "repo": a.repo.as_ref().map(|(kind, name)| json!({"type": kind, "name": name})),
+                "user": a.user,
+                "role": a.role,
+            })
+        })
+        .collect();
+    Ok((headers, Json(items)).into_response())
 }

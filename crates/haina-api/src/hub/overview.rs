@@ -125,7 +125,7 @@ pub async fn members(
             "user": m.name,
             "fullname": m.full_name,
             "avatarUrl": avatar(&app, &m.name),
-            "type": "user",
+            "type": if m.is_service { "service" } else { "user" },
             "isPro": false,
             "isFollowing": false,
             "role": m.role.as_str(),

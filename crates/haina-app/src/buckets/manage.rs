@@ -17,7 +17,7 @@ pub struct NewBucket {
     pub namespace: Option<Slug>,
     /// Its name.
     pub name: RepoName,
-    /// Who may know of it; public when absent.
+    /// Who may know of it; what the owner has set when absent, else everyone.
     pub visibility: Option<Visibility>,
     /// The resource group that it will be in, by the id that clients know.
     pub group: Option<String>,
@@ -60,17 +60,21 @@ impl App {
         let access = self.create_in(caller, new.namespace.as_ref(), new.group.as_deref()).await?;
         let (now, namespace, public_id) = (self.now(), access.namespace(), self.public_id());
         let path = RepoPath { namespace: namespace.name.clone(), name: new.name.clone() };
+        let mut tx = self.db().begin().await?;
+        let visibility = match new.visibility {
+            Some(visibility) => visibility,
+            None => crate::people::default_visibility(&mut tx, namespace.id).await?,
+        };
         let row = repos::NewRepo {
             public_id: &public_id,
             kind: RepoKind::Bucket,
             ns_id: namespace.id,
             name: &new.name,
-            visibility: new.visibility.unwrap_or(Visibility::Public),
+            visibility,
             created_by: Some(access.actor()),
             created_at: now,
             group_id: access.group(),
         };
-        let mut tx = self.db().begin().await?;
         let id = match repos::insert_repo(&mut tx, &row).await {
             Ok(id) => id,
             Err(haina_db::Error::Conflict(_)) => {

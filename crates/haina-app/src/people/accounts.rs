@@ -88,6 +88,7 @@ impl App {
             password_hash: None,
             is_admin: user.admin,
             created_at: self.now(),
+            service_of: None,
         };
         let id = people::insert_user(&mut tx, &new).await.map_err(taken)?;
         if user.admin {
@@ -105,6 +106,9 @@ impl App {
         let hash = password::hash(password.clone()).await?;
         let mut tx = self.db().begin().await?;
         let user = self.get_user(&mut tx, user).await?;
+        if user.service_of.is_some() {
+            return Err(Error::invalid(format!("'{}' is a service account: nobody signs in to it.", user.name)));
+        }
         people::set_password(&mut tx, user.id, &hash).await?;
         people::delete_sessions_of_user(&mut tx, user.id).await?;
         self.append(&mut tx, None, "user.password", None, Some(user.id), json!({"by": "operator"})).await?;
@@ -223,6 +227,7 @@ impl App {
             password_hash: Some(&hash),
             is_admin: admin,
             created_at: now,
+            service_of: None,
         };
         let id = people::insert_user(&mut tx, &new).await.map_err(taken)?;
         if let (Some(purpose), Some(secret)) = (purpose, &form.invite) {

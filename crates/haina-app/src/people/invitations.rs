@@ -80,7 +80,9 @@ impl App {
         let user = match whom {
             Invitee::Email(_) => None,
             Invitee::User(name) => {
-                let user = people::find_user(&mut tx, &name.fold()).await?.filter(|u| u.disabled_at.is_none());
+                let user = people::find_user(&mut tx, &name.fold())
+                    .await?
+                    .filter(|u| u.disabled_at.is_none() && u.service_of.is_none());
                 let user = user.ok_or_else(|| Error::new(Code::NotFound, format!("There is no user '{name}'.")))?;
                 if people::find_org_role(&mut tx, org.id, user.id).await?.is_some() {
                     let text = format!("'{}' is a member of '{}' already.", user.name, org.name);

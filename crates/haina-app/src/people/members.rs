@@ -77,6 +77,12 @@ impl App {
         if had.is_none() && people::list_members(tx, org.id).await?.len() >= MEMBERS_MAX {
             return Err(Error::invalid(format!("An organization has at most {MEMBERS_MAX} members.")));
         }
+        if user.service_of.is_some_and(|of| of != org.id) {
+            return Err(Error::invalid(format!("'{}' is a service account of another organization.", user.name)));
+        }
+        if user.service_of.is_some() && role == OrgRole::Admin {
+            return Err(Error::invalid("A service account may have the role read, contributor or write."));
+        }
         self.leave_admins(tx, org, user, had).await?;
         people::put_org_member(tx, org.id, user.id, role, self.now()).await?;
         orgs::revoke_invites_of_user(tx, org.id, user.id, self.now()).await?;
@@ -99,6 +105,11 @@ impl App {
         self.leave_admins(tx, org, user, had).await?;
         if !people::remove_org_member(tx, org.id, user.id).await? {
             return Err(not_a_member(&user.name, &org.name));
+        }
+        if user.service_of == Some(org.id) {
+            // It is there for the organization alone. Its name stays taken, since history names it.
+            people::set_disabled(tx, user.id, Some(self.now())).await?;
+            people::revoke_tokens_of_user(tx, user.id, self.now()).await?;
         }
         self.append(tx, actor, "org.leave", None, Some(org.id), json!({"user": user.name})).await
     }

@@ -5,7 +5,7 @@ use haina_types::{Code, Error, OrgRole, Result, Slug};
 use serde_json::json;
 
 use super::accounts::check_full_name;
-use super::profile::{Membership, membership};
+use super::profile::{Membership, members_of};
 use crate::App;
 use crate::gate::{OrgAdmin, OrgMember};
 
@@ -69,7 +69,7 @@ impl App {
 
     async fn members_of(&self, org: i64) -> Result<Vec<Membership>> {
         let mut s = self.db().read().await?;
-        Ok(people::list_members(&mut s, org).await?.into_iter().map(membership).collect())
+        members_of(&mut s, org).await
     }
 
     pub(crate) async fn get_user(&self, s: &mut haina_db::Session, name: &Slug) -> Result<people::User> {

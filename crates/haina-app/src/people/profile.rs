@@ -17,6 +17,8 @@ pub struct Membership {
     pub full_name: String,
     /// The person's role there.
     pub role: OrgRole,
+    /// Whether it is a service account.
+    pub is_service: bool,
 }
 
 /// The caller, as they know themselves.
@@ -93,9 +95,9 @@ impl App {
             .await?
             .ok_or_else(|| Error::new(Code::NotFound, "There is no such user or organization."))?;
         let links = if ns.is_org() {
-            people::list_members(&mut s, ns.id).await?
+            members_of(&mut s, ns.id).await?
         } else {
-            people::list_orgs_of_user(&mut s, ns.id).await?
+            people::list_orgs_of_user(&mut s, ns.id).await?.into_iter().map(membership).collect()
         };
         let mut counts = Vec::new();
         for kind in RepoKind::ALL {
@@ -107,12 +109,19 @@ impl App {
             is_org: ns.is_org(),
             full_name: ns.full_name,
             created_at: ns.created_at,
-            links: links.into_iter().map(membership).collect(),
+            links,
             counts,
         })
     }
 }
 
 pub(super) fn membership((ns, role): (people::Namespace, OrgRole)) -> Membership {
-    Membership { id: ns.id, name: ns.name.to_string(), full_name: ns.full_name, role }
+    Membership { id: ns.id, name: ns.name.to_string(), full_name: ns.full_name, role, is_service: false }
+}
+
+/// The members of an organization, by name.
+pub(super) async fn members_of(s: &mut haina_db::Session, org: i64) -> Result<Vec<Membership>> {
+    let services: Vec<i64> = people::list_services(s, org).await?.into_iter().map(|u| u.id).collect();
+    let members = people::list_members(s, org).await?.into_iter().map(membership);
+    Ok(members.map(|m| Membership { is_service: services.contains(&m.id), ..m }).collect())
 }

@@ -134,7 +134,7 @@ impl App {
         self.issue_token(user.id, name, role, days, None).await
     }
 
-    async fn issue_token(
+    pub(super) async fn issue_token(
         &self,
         user: i64,
         name: &str,
@@ -187,19 +187,7 @@ impl App {
     pub async fn list_tokens(&self, caller: &Caller) -> Result<Vec<TokenSummary>> {
         let user = caller.require_user()?;
         let mut s = self.db().read().await?;
-        let tokens = people::list_tokens(&mut s, user.id).await?;
-        Ok(tokens
-            .into_iter()
-            .map(|t| TokenSummary {
-                id: t.id,
-                name: t.name,
-                hint: t.hint,
-                role: t.role,
-                created_at: t.created_at,
-                last_used_at: t.last_used_at,
-                expires_at: t.expires_at,
-            })
-            .collect())
+        tokens_of(&mut s, user.id).await
     }
 
     /// Revokes one of the caller's own tokens.
@@ -216,4 +204,18 @@ impl App {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// The tokens of a user that work.
+pub(super) async fn tokens_of(s: &mut haina_db::Session, user: i64) -> Result<Vec<TokenSummary>> {
+    let summary = |t: people::Token| TokenSummary {
+        id: t.id,
+        name: t.name,
+        hint: t.hint,
+        role: t.role,
+        created_at: t.created_at,
+        last_used_at: t.last_used_at,
+        expires_at: t.expires_at,
+    };
+    Ok(people::list_tokens(s, user).await?.into_iter().map(summary).collect())
 }

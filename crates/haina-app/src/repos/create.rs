@@ -23,7 +23,7 @@ pub struct NewRepo {
     pub namespace: Option<Slug>,
     /// Its name.
     pub name: RepoName,
-    /// Who may know of it; public when absent.
+    /// Who may know of it; what the owner has set when absent, else everyone.
     pub visibility: Option<Visibility>,
     /// A licence for the card.
     pub license: Option<String>,
@@ -129,12 +129,16 @@ impl App {
         let author = self.author(Some(access.actor())).await?;
         let public_id = self.public_id();
         let mut tx = self.db().begin().await?;
+        let visibility = match new.visibility {
+            Some(visibility) => visibility,
+            None => crate::people::default_visibility(&mut tx, namespace.id).await?,
+        };
         let row = repos::NewRepo {
             public_id: &public_id,
             kind: new.kind,
             ns_id: namespace.id,
             name: &new.name,
-            visibility: new.visibility.unwrap_or(Visibility::Public),
+            visibility,
             created_by: Some(access.actor()),
             created_at: now,
             group_id: access.group(),

@@ -160,8 +160,15 @@ impl App {
         }
         let now = self.now();
         let mut tx = self.db().begin().await?;
-        let new =
-            people::NewUser { name: &name, full_name, email, password_hash: None, is_admin: false, created_at: now };
+        let new = people::NewUser {
+            name: &name,
+            full_name,
+            email,
+            password_hash: None,
+            is_admin: false,
+            created_at: now,
+            service_of: None,
+        };
         let user = people::insert_user(&mut tx, &new).await.map_err(crate::people::taken)?;
         if let Some(invite) = invite
             && !people::use_invite(&mut tx, &secret_hash(invite), people::InvitePurpose::Signup, user, now).await?

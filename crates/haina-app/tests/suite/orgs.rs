@@ -135,4 +135,59 @@ both! {
         assert_eq!(app.own_invites(&reads).await.unwrap_err().code, Code::Forbidden);
         assert_eq!(app.administer_org(stays, &slug(&admin)).await.unwrap_err().code, Code::NotFound, "a person is no organization");
     }
+
+    async fn a_service_account_is_its_organizations(hub: Hub) {
+        let alice = hub.writer("alice").await;
+        hub.writer("bob").await;
+        hub.org("lab", "alice", &[]).await;
+        hub.org("other", "bob", &[]).await;
+        let app = &hub.app;
+        let lab = app.administer_org(&alice, &slug("lab")).await.unwrap();
+        let robot = slug("lab-robot");
+        for (name, role, code) in [("alice", OrgRole::Read, Code::Conflict), ("lab", OrgRole::Read, Code::Conflict), ("lab-boss", OrgRole::Admin, Code::Invalid)] {
+            assert_eq!(app.create_service(&lab, &slug(name), None, role).await.unwrap_err().code, code, "{name}");
+        }
+        assert!(app.list_services(&lab).await.unwrap().is_empty(), "nothing is left of what was refused");
+        app.create_service(&lab, &robot, Some("Robot"), OrgRole::Contributor).await.unwrap();
+        let made = app.create_service_token(&lab, &robot, "ci", TokenRole::Write, Some(30)).await.unwrap();
+        let caller = app.caller_by_token(&made.secret).await.unwrap();
+        // It works for its organization, within its role.
+        hub.repo(&caller, "lab/built", haina_types::Visibility::Private).await;
+        let model = haina_types::RepoKind::Model;
+        assert!(app.write(&caller, model, &"lab/built".parse().unwrap()).await.is_ok());
+        hub.repo(&alice, "lab/by-hand", haina_types::Visibility::Private).await;
+        assert_eq!(app.write(&caller, model, &"lab/by-hand".parse().unwrap()).await.unwrap_err().code, Code::Forbidden);
+        // And for nobody else, itself included.
+        assert_eq!(hub.try_repo(&caller, "lab-robot/own", haina_types::Visibility::Private).await.unwrap_err().code, Code::Forbidden);
+        assert_eq!(app.create_token(&caller, "more", TokenRole::Write).await.unwrap_err().code, Code::Forbidden);
+        assert_eq!(app.leave_org(&caller, &slug("lab")).await.unwrap_err().code, Code::Forbidden);
+        assert_eq!(app.administer_org(&caller, &slug("lab")).await.unwrap_err().code, Code::Forbidden);
+        assert_eq!(app.reset_password(&robot).await.unwrap_err().code, Code::Invalid);
+        assert_eq!(app.set_member(&slug("other"), &robot, OrgRole::Read).await.unwrap_err().code, Code::Invalid);
+        assert_eq!(app.change_role(&lab, &robot, OrgRole::Admin).await.unwrap_err().code, Code::Invalid);
+        assert_eq!(app.invite_member(&lab, &Invitee::User(robot.clone()), OrgRole::Read, None).await.unwrap_err().code, Code::NotFound);
+        let member = app.org_member(&alice, &slug("lab")).await.unwrap();
+        let shown: Vec<_> = app.list_members(&member).await.unwrap().into_iter().map(|m| (m.name, m.is_service)).collect();
+        assert_eq!(shown, [("alice".to_owned(), false), ("lab-robot".to_owned(), true)]);
+        // Administrators of another organization have no hand on it, nor have these on people.
+        let other = app.operate_org(&slug("other")).await.unwrap();
+        assert_eq!(app.create_service_token(&other, &robot, "x", TokenRole::Read, None).await.unwrap_err().code, Code::NotFound);
+        assert_eq!(app.delete_service(&other, &robot).await.unwrap_err().code, Code::NotFound);
+        assert_eq!(app.create_service_token(&lab, &slug("bob"), "x", TokenRole::Read, None).await.unwrap_err().code, Code::NotFound);
+        // A token ends alone, the account with all of them.
+        let second = app.create_service_token(&lab, &robot, "second", TokenRole::Read, None).await.unwrap();
+        app.revoke_service_token(&lab, &robot, made.id).await.unwrap();
+        assert_eq!(app.caller_by_token(&made.secret).await.unwrap_err().code, Code::BadCredentials);
+        app.caller_by_token(&second.secret).await.unwrap();
+        app.delete_service(&lab, &robot).await.unwrap();
+        assert_eq!(app.caller_by_token(&second.secret).await.unwrap_err().code, Code::BadCredentials);
+        assert_eq!(app.delete_service(&lab, &robot).await.unwrap_err().code, Code::NotFound);
+        assert_eq!(app.create_service(&lab, &robot, None, OrgRole::Read).await.unwrap_err().code, Code::Conflict, "its name stays taken");
+        // Whoever takes it out as a member ends it, too.
+        app.create_service(&lab, &slug("lab-two"), None, OrgRole::Write).await.unwrap();
+        let token = app.create_service_token(&lab, &slug("lab-two"), "x", TokenRole::Write, None).await.unwrap();
+        app.expel(&lab, &slug("lab-two")).await.unwrap();
+        assert_eq!(app.caller_by_token(&token.secret).await.unwrap_err().code, Code::BadCredentials);
+        assert!(app.list_services(&lab).await.unwrap().is_empty());
+    }
 }

@@ -1,4 +1,4 @@
--- Organizations: who is invited, and resource groups.
+-- Organizations: who is invited, resource groups, service accounts.
 
 -- An invitation is of somebody who has an account, or of whoever holds its link. The link is kept as its hash. `outcome`
 -- is accepted, declined or revoked; none while it is open, which it is until it ends.
@@ -45,3 +45,7 @@ create index resource_group_member_user on resource_group_member (user_id);
 -- A group with repositories is not deleted: what is in it would be open to all members.
 alter table repo add column group_id integer references resource_group (id);
 create index repo_by_group on repo (group_id);
+
+-- An account of an organization's own, for machines: without a password, with tokens that its administrators make.
+alter table account add column org_id integer references namespace (id) on delete cascade;
+create index account_by_org on account (org_id);

@@ -22,6 +22,7 @@ async fn accounts(hub: Hub) {
         password_hash: Some("$argon2id$x"),
         is_admin: true,
         created_at: NOW,
+        service_of: None,
     };
     let mut tx = hub.db.begin().await.unwrap();
     assert_eq!(people::count_users(&mut tx).await.unwrap(), 0);

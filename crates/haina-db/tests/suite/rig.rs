@@ -49,6 +49,7 @@ impl Hub {
             password_hash: None,
             is_admin: false,
             created_at: NOW,
+            service_of: None,
         };
         let mut tx = self.db.begin().await.unwrap();
         let id = people::insert_user(&mut tx, &new).await.unwrap();

@@ -492,6 +492,7 @@ pub(super) fn pages(locale: Locale) -> Vec<(String, String)> {
                     name: role.as_str().into(),
                     full_name: "<x>".into(),
                     role,
+                    is_service: role == haina_types::OrgRole::Read,
                     role_key: profile::role_key(role),
                 })
                 .collect(),
@@ -535,6 +536,65 @@ pub(super) fn pages(locale: Locale) -> Vec<(String, String)> {
             description: String::new(),
         };
         add(if full { "groups" } else { "groups-none" }, &page);
+        let page = services::ServicesPage {
+            l,
+            page: layout(Section::Settings, Some("lin")),
+            org: "qingyun-lab".into(),
+            saved: full,
+            created: full.then(|| "hf_abc".into()),
+            services: ["robot", "runner"]
+                .into_iter()
+                .filter(|_| full)
+                .map(|name| services::Account {
+                    name: name.into(),
+                    full_name: "<x>".into(),
+                    role_key: profile::role_key(haina_types::OrgRole::Write),
+                    tokens: vec![services::Token {
+                        id: 7,
+                        name: "<ci>".into(),
+                        hint: "abcd".into(),
+                        role_key: tokens::role_key(&haina_types::TokenRole::Write),
+                        ends: (name == "robot").then_some(NOW),
+                    }],
+                })
+                .collect(),
+            problems: if full { problems(l) } else { vec![Problem::new("name", l.t("problem-name-rule"))] },
+            name: "<".into(),
+        };
+        add(if full { "services" } else { "services-none" }, &page);
+        let page = activity::ActivityPage {
+            l,
+            page: layout(Section::Settings, Some("lin")),
+            org: "qingyun-lab".into(),
+            may_manage: full,
+            private: full,
+            saved: full,
+            rows: [
+                "repo.create",
+                "repo.delete",
+                "repo.move",
+                "bucket.files",
+                "discussion.create",
+                "discussion.merge",
+                "org.member",
+                "org.leave",
+                "org.invite",
+                "group.member",
+                "repo.settings",
+            ]
+            .into_iter()
+            .filter(|_| full)
+            .map(|kind| activity::Row {
+                at: NOW,
+                actor: (kind != "org.leave").then(|| "lin".into()),
+                what_key: activity::what_key(kind),
+                repo: kind.starts_with("repo").then(|| "datasets/qingyun-lab/<rows>".into()),
+                user: kind.starts_with("org").then(|| "mo".into()),
+            })
+            .collect(),
+            next: full.then(|| "/settings/organizations/qingyun-lab/activity?cursor=7".into()),
+        };
+        add(if full { "activity" } else { "activity-none" }, &page);
     }
     let keys = |full: bool| keys::KeysPage {
         l,
