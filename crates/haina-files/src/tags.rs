@@ -221,6 +221,7 @@ pub fn tags_of<S: AsRef<str>>(kind: RepoKind, card: &Card, files: &[S], config: 
             tags.add_all("", &facts.sdk);
             tags.add_all("", &facts.tags);
             tags.add_all("license:", &facts.license);
+            tags.add_all("arxiv:", &papers_in(&card.body));
         }
         // It has no card.
         RepoKind::Bucket => {}

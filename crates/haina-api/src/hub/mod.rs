@@ -12,6 +12,7 @@ mod facets;
 mod gated;
 mod groups;
 mod info;
+mod jobs;
 mod large;
 mod leaderboard;
 mod likes;
@@ -19,6 +20,7 @@ mod list;
 mod log;
 mod orgs;
 mod overview;
+mod papers;
 mod people;
 mod refs;
 pub(crate) mod render;
@@ -34,7 +36,7 @@ mod webhooks;
 mod whoami;
 pub(crate) mod xet_token;
 
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use haina_app::App;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -158,6 +160,10 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(spaces::quota))
         .routes(routes!(spaces::search))
         .routes(routes!(leaderboard::leaderboard))
+        .routes(routes!(papers::paper))
+        .routes(routes!(papers::search))
+        .routes(routes!(papers::daily))
+        .routes(routes!(papers::text))
         .routes(routes!(telemetry::telemetry))
         .routes(routes!(telemetry::agent_harnesses))
         .routes(routes!(telemetry::health))
@@ -167,6 +173,9 @@ pub fn router() -> OpenApiRouter<App> {
         .route("/api/{kind}/{namespace}/{repo}/tree/{rev}", get(tree::tree))
         .route("/api/{kind}/{namespace}/{repo}/tree/{rev}/", get(tree::tree))
         .route("/api/{kind}/{namespace}/{repo}/tree/{rev}/{*path}", get(tree::tree));
+    for base in ["/api/jobs", "/api/scheduled-jobs"] {
+        router = router.route(base, any(jobs::none)).route(&format!("{base}/{{*rest}}"), any(jobs::none));
+    }
     // Models live at the root, the other kinds below their plural.
     for prefix in ["/datasets", "/spaces", "/kernels"] {
         let base = format!("{prefix}/{{namespace}}/{{repo}}");
