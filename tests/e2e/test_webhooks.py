@@ -210,7 +210,11 @@ def test_the_life_of_a_repository(hub, receiver, name):
     want = base64.b64encode(hmac.new(SECRET.encode(), signed, hashlib.sha256).digest()).decode()
     assert headers["webhook-signature"] == f"v1,{want}" and abs(time.time() - int(headers["webhook-timestamp"])) < 30
     assert len({h["webhook-id"] for h, _ in receiver.told}) == 7
-    deliveries = log(hub, hook)
+    # What the receiver answered is written down a moment after it got the last one.
+    deadline, deliveries = time.monotonic() + 10, log(hub, hook)
+    while any(d["answer"] is None for d in deliveries) and time.monotonic() < deadline:
+        time.sleep(0.1)
+        deliveries = log(hub, hook)
     assert len(deliveries) == 7 and all(d["state"] == "delivered" and d["status"] == 200 and d["answer"] == "thanks" for d in deliveries)
     one = hub.get(f"/api/settings/webhooks/{hook}/deliveries/{deliveries[0]['id']}", "alice").json()
     assert one["payload"]["event"] == {"action": "delete", "scope": "repo"} and one["durationMs"] >= 0
@@ -301,12 +305,15 @@ def test_a_slow_server_holds_up_only_itself(hub, receiver, name):
     slow.delay = 3
     watch(hub, slow.url, name)
     watch(hub, receiver.url, name)
+    first = time.monotonic()
     hub.create(name, "alice").expect(200)
     for i in range(8):
         hub.post(f"/api/models/{name}/tag/main", "alice", json={"tag": f"v{i}"}).expect(200)
     begun = time.monotonic()
     receiver.wait(10)
-    assert time.monotonic() - begun < 2.5 and len(slow.told) <= 4
+    # Four at once, and more only as the first are answered: on a busy machine that is while tags are still being made.
+    told, now = len(slow.told), time.monotonic()
+    assert now - begun < 2.5 and told <= 4 * (1 + int((now - first) / slow.delay))
     slow.close()
 
 

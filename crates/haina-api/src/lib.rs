@@ -96,8 +96,8 @@ fn assemble() -> (Router<App>, utoipa::openapi::OpenApi) {
     (router, description)
 }
 
-/// Fills in what the annotations need not repeat: the routes of the other kinds and of a tree's root, a word for each
-/// response, and one name for each operation.
+/// Fills in what the annotations need not repeat: the routes of the other kinds and of a tree's root, the refusal of too
+/// many requests, a word for each response, and one name for each operation.
 fn complete(description: &mut utoipa::openapi::OpenApi) {
     let paths = &mut description.paths.paths;
     for verb in ["resolve", "raw"] {
@@ -121,6 +121,11 @@ fn complete(description: &mut utoipa::openapi::OpenApi) {
     let mut names = std::collections::HashSet::new();
     for (path, item) in paths.iter_mut() {
         for operation in operations(item) {
+            if rates::class_of(path).is_some() {
+                let words = "Too many requests: `ratelimit` and `Retry-After` say when to go on";
+                let refusal = utoipa::openapi::ResponseBuilder::new().description(words).build();
+                operation.responses.responses.entry("429".to_owned()).or_insert_with(|| refusal.into());
+            }
             for (status, response) in &mut operation.responses.responses {
                 if let utoipa::openapi::RefOr::T(response) = response
                     && response.description.is_empty()

@@ -18,7 +18,7 @@ pub struct Peer(pub IpAddr);
 
 /// The class of an address. What carries a right of its own, made by a request that was counted, is not counted again:
 /// the content store, transfers of LFS. Nor is what costs next to nothing.
-fn class_of(path: &str) -> Option<Class> {
+pub(crate) fn class_of(path: &str) -> Option<Class> {
     let mut segments = path.trim_start_matches('/').split('/');
     let first = segments.next().unwrap_or("");
     match first {
