@@ -21,6 +21,9 @@ def hub(tmp_path_factory):
     hub = hubs.Hub(folder / "data", env={"HAINA_TRUST_PROXY": "127.0.0.2,192.0.2.0/24"}).start()
     try:
         hub.provision()
+        assert all(hub.get("/api/models").header("ratelimit") is None for _ in range(3)), "this machine is not counted, unless it is asked for"
+        hub.admin("rates", "--local=on")
+        wait_until(lambda: hub.get("/api/models").header("ratelimit"))
         for name in ("alice/m", "bob/m"):
             hub.create(name, name.split("/")[0]).expect(200)
             hub.commit(name, name.split("/")[0], file("config.json", "{}")).expect(200)
@@ -30,6 +33,13 @@ def hub(tmp_path_factory):
         hub.assert_clean()
     finally:
         hub.kill()
+
+
+def wait_until(true):
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline, "the hub does not follow"
+        time.sleep(0.3)
 
 
 def by_proxy(hub, path: str, forwarded: str, token: str | None = None) -> wire.Response:
@@ -71,7 +81,7 @@ def test_ordinary_answers_say_what_is_left(hub):
     hub.admin("rates", "--community=default")
     usual = dict(line.split(" ") for line in hub.admin("rates").splitlines())
     assert usual == {"window": "300", "api": "20000", "api-anonymous": "10000", "resolvers": "200000", "resolvers-anonymous": "100000",
-                     "pages": "6000", "pages-anonymous": "3000", "community": "300"}
+                     "pages": "6000", "pages-anonymous": "3000", "community": "300", "local": "on"}
     from huggingface_hub.utils import parse_ratelimit_headers
 
     for path, who, kind, limit in (("/api/whoami-v2", "alice", "api", 20000), ("/api/models", None, "api", 10000),

@@ -92,6 +92,9 @@ pub struct RateSettings {
     /// What is said to others, for an account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub community: Option<u32>,
+    /// Whether requests from the hub's own machine are counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub local: Option<bool>,
 }
 
 /// What holds.
@@ -107,6 +110,8 @@ pub struct Rates {
     pub pages: Pair,
     /// What is said to others; nobody does so without an account.
     pub community: u32,
+    /// Whether requests from the hub's own machine are counted that no proxy handed on. Whoever has that machine has the hub.
+    pub local: bool,
 }
 
 impl Default for Rates {
@@ -118,6 +123,7 @@ impl Default for Rates {
             resolvers: Pair { account: 200_000, address: 100_000 },
             pages: Pair { account: 6000, address: 3000 },
             community: 300,
+            local: false,
         }
     }
 }
@@ -134,6 +140,7 @@ impl RateSettings {
             resolvers: pair(self.resolvers, self.resolvers_anonymous, usual.resolvers),
             pages: pair(self.pages, self.pages_anonymous, usual.pages),
             community: self.community.unwrap_or(usual.community),
+            local: self.local.unwrap_or(usual.local),
         }
     }
 }
@@ -167,6 +174,7 @@ pub(crate) struct State {
     shards: Vec<Mutex<Counts>>,
     hasher: RandomState,
     proxies: Vec<IpNet>,
+    counts_local: AtomicBool,
     warned: AtomicBool,
 }
 
@@ -178,6 +186,7 @@ impl State {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
             proxies,
+            counts_local: AtomicBool::new(false),
             warned: AtomicBool::new(false),
         };
         state.set(Rates::default());
@@ -186,6 +195,7 @@ impl State {
 
     fn set(&self, rates: Rates) {
         self.window.store(rates.window, Ordering::Relaxed);
+        self.counts_local.store(rates.local, Ordering::Relaxed);
         let community = Pair { account: rates.community, address: rates.community };
         for (limits, pair) in self.limits.iter().zip([rates.api, rates.resolvers, rates.pages, community]) {
             limits[0].store(pair.account, Ordering::Relaxed);
@@ -293,7 +303,12 @@ impl App {
             Some(forwarded) => self.client_address(peer, forwarded),
             None => peer,
         };
-        Meter(Arc::new(Reading { app: self.clone(), class, address, rate: OnceLock::new() }))
+        let is_local = forwarded.is_none() && peer.to_canonical().is_loopback();
+        let rate = match is_local && !self.rates_state().counts_local.load(Ordering::Relaxed) {
+            true => OnceLock::from(None),
+            false => OnceLock::new(),
+        };
+        Meter(Arc::new(Reading { app: self.clone(), class, address, rate }))
     }
 
     /// Each proxy adds the address that it was asked from on the right: the first one from there that is no trusted

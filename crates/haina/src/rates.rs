@@ -35,6 +35,22 @@ pub struct Rates {
     /// Of discussions, comments, likes, follows and requests for access, for an account.
     #[arg(long, value_name = "N", value_parser = parse)]
     community: Option<Wanted>,
+    /// Whether requests from this machine are counted that no proxy handed on: `on`, `off` or `default`.
+    #[arg(long, value_name = "ON", value_parser = parse_switch)]
+    local: Option<Switch>,
+}
+
+/// The same of a switch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Switch(Option<bool>);
+
+fn parse_switch(text: &str) -> Result<Switch, &'static str> {
+    match text {
+        "default" => Ok(Switch(None)),
+        "on" => Ok(Switch(Some(true))),
+        "off" => Ok(Switch(Some(false))),
+        _ => Err("expected 'on', 'off' or 'default'"),
+    }
 }
 
 /// A new value, or the usual one.
@@ -75,7 +91,7 @@ impl Rates {
             self.pages_anonymous,
             self.community,
         ];
-        if given.iter().any(Option::is_some) {
+        if given.iter().any(Option::is_some) || self.local.is_some() {
             let change = |rates: &mut haina_app::rates::RateSettings| {
                 let fields = [
                     &mut rates.window,
@@ -92,6 +108,9 @@ impl Rates {
                         *field = value;
                     }
                 }
+                if let Some(Switch(value)) = self.local {
+                    rates.local = value;
+                }
             };
             app.set_rates(change).await?;
         }
@@ -106,6 +125,7 @@ impl Rates {
             show(&format!("{name}-anonymous"), address);
         }
         show("community", now.community);
+        print(&format!("local {}", if now.local { "on" } else { "off" }));
         Ok(())
     }
 }
