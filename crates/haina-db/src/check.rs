@@ -14,6 +14,7 @@ impl Db {
             collections::STATEMENTS,
             content::STATEMENTS,
             discussions::STATEMENTS,
+            facets::STATEMENTS,
             gates::STATEMENTS,
             git::STATEMENTS,
             git_usage::STATEMENTS,

@@ -652,7 +652,7 @@ pub(crate) struct Search {
     /// For the index of words.
     words: Option<String>,
     /// So many have them that each row is looked up as the list comes to it.
-    each: bool,
+    pub(crate) each: bool,
 }
 
 impl Search {
