@@ -16,6 +16,7 @@ impl Db {
             content::STATEMENTS,
             discussions::STATEMENTS,
             evaluations::STATEMENTS,
+            facets::STATEMENTS,
             gates::STATEMENTS,
             git::STATEMENTS,
             git_usage::STATEMENTS,

@@ -4,11 +4,22 @@ use haina_types::RepoKind;
 
 use crate::lists::{Search, Start, choose_start, list_source};
 use crate::repos::{RepoFilter, Viewer};
-use crate::sql::{Sql, Value};
+use crate::sql::{Row, Sql, Value, statements};
 use crate::{Result, Session};
 
 /// Most tags of one answer.
 const TAGS_MAX: usize = 20_000;
+/// Most repositories that are counted at once where each must be looked up in the index of words.
+const LOOKED_UP_MAX: usize = 100;
+
+statements! {
+    COUNT_TAGS_OF = long_pair(
+        "select t.tag, count(*) from json_each($1) j cross join repo_tag t on t.repo_id = j.value
+         group by t.tag order by count(*) desc, t.tag limit $2",
+        "select t.tag, count(*) from repo_tag t where t.repo_id = any($1)
+         group by t.tag order by count(*) desc, t.tag limit $2"
+    );
+}
 
 /// Which of the repositories that a filter finds are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,16 +72,16 @@ fn chosen<'a>(
     (format!("select r.id as id from {from}{}{order}", c.text), c.params)
 }
 
-fn statements<'a>(
+/// How many there are in all, and how many have each tag.
+fn all<'a>(
     filter: &'a RepoFilter,
     kind: RepoKind,
     part: Part,
     search: &'a Search,
     start: Start,
-    limit: Option<usize>,
     postgres: bool,
 ) -> (Sql, Sql, Vec<Value<'a>>) {
-    let (chosen, params) = chosen(filter, kind, part, search, start, limit, postgres);
+    let (chosen, params) = chosen(filter, kind, part, search, start, None, postgres);
     let count = format!("select count(*) from ({chosen}) x");
     let join = if postgres { "join" } else { "cross join" };
     let tags = format!(
@@ -98,11 +109,23 @@ pub async fn tally(
         Part::Public if !postgres => choose_start(s, filter, &mut search).await?,
         _ => Start::Order,
     };
-    let (count, tags, params) = statements(filter, kind, part, &search, start, limit, postgres);
-    let repos = s.one(&count, &params).await?.size(0)?;
-    let rows = s.rows(&tags, &params).await?;
-    let tags = rows.iter().map(|r| Ok((r.string(0)?, r.size(1)?))).collect::<Result<_>>()?;
-    Ok(Tally { repos, complete: limit.is_none_or(|limit| repos < limit as u64), tags })
+    let read = |row: &Row| Ok((row.string(0)?, row.size(1)?));
+    let Some(limit) = limit else {
+        let (count, tags, params) = all(filter, kind, part, &search, start, postgres);
+        let repos = s.one(&count, &params).await?.size(0)?;
+        let tags = s.rows(&tags, &params).await?.iter().map(read).collect::<Result<_>>()?;
+        return Ok(Tally { repos, complete: true, tags });
+    };
+    let limit = if search.each { limit.min(LOOKED_UP_MAX) } else { limit };
+    let (chosen, params) = chosen(filter, kind, part, &search, start, Some(limit), postgres);
+    let ids = s.rows(&Sql::built("facets::first", chosen, true), &params).await?;
+    let ids = ids.iter().map(|row| row.int(0)).collect::<Result<Vec<i64>>>()?;
+    let rows = match ids.is_empty() {
+        true => Vec::new(),
+        false => s.rows(&COUNT_TAGS_OF, &[Value::Ints(&ids), TAGS_MAX.into()]).await?,
+    };
+    let tags = rows.iter().map(read).collect::<Result<_>>()?;
+    Ok(Tally { repos: ids.len() as u64, complete: ids.len() < limit, tags })
 }
 
 /// Statements of every shape, for the test that prepares all.
@@ -116,11 +139,10 @@ pub(crate) fn shapes(postgres: bool) -> Vec<Sql> {
     let search = Search::new(&filter, postgres);
     let mut out = Vec::new();
     for part in [Part::Public, Part::Own] {
-        for limit in [None, Some(1)] {
-            let start = if postgres || part == Part::Own { Start::Order } else { Start::Tag(0) };
-            let (count, tags, _) = statements(&filter, RepoKind::Model, part, &search, start, limit, postgres);
-            out.extend([count, tags]);
-        }
+        let start = if postgres || part == Part::Own { Start::Order } else { Start::Tag(0) };
+        let (count, tags, _) = all(&filter, RepoKind::Model, part, &search, start, postgres);
+        let (first, _) = chosen(&filter, RepoKind::Model, part, &search, start, Some(1), postgres);
+        out.extend([count, tags, Sql::built("facets::first", first, true)]);
     }
     out
 }

@@ -65,7 +65,7 @@ pub(crate) struct Search {
     begun: Vec<String>,
     all: Vec<String>,
     /// So many have them that each row is looked at as the list comes to it.
-    each: bool,
+    pub(crate) each: bool,
 }
 
 impl Search {
