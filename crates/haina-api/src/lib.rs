@@ -12,8 +12,8 @@ mod hub;
 mod lfs;
 mod lines;
 mod oauth;
-mod rates;
 mod oci;
+mod rates;
 mod request;
 mod trace;
 

@@ -9,8 +9,8 @@ use haina_types::{RefName, RepoKind};
 
 use crate::people::namespace_columns;
 use crate::repos::{
-    Card, Conditions, Cursor, LIST_CARDS, LIST_HEADS, LIST_TAGS, Listed, PAGE_MAX, PROBE_AUTHOR, PROBE_LIBRARY, PROBE_TAG,
-    PROBE_TASK, Page, Repo, RepoFilter, pattern, repo_columns,
+    Card, Conditions, Cursor, LIST_CARDS, LIST_HEADS, LIST_TAGS, Listed, PAGE_MAX, PROBE_AUTHOR, PROBE_LIBRARY,
+    PROBE_TAG, PROBE_TASK, Page, Repo, RepoFilter, pattern, repo_columns,
 };
 use crate::repos::{Sort, Viewer};
 use crate::search::{self, Term};

@@ -52,7 +52,7 @@ fn pack(objects: &Objects) -> Vec<u8> {
         .map(|(kind, raw)| (*kind, &raw[..], object_id(*kind, raw).unwrap()))
         .filter(|(.., oid)| seen.insert(*oid))
         .collect();
-    let mut newer: HashMap<(ObjectKind, Vec<u8>), (Oid, &[u8])> = HashMap::new();
+    let mut newer = HashMap::<_, (Oid, &[u8])>::new();
     let mut out = Vec::new();
     let mut writer = PackWriter::new(unique.len() as u32, &mut out);
     for (kind, raw, oid) in unique.into_iter().rev() {
@@ -122,7 +122,7 @@ both! {
         // A copy of an old state has neither the newer files nor deltas upon them.
         let told = push(&hub, &access, &[(next, old, "refs/heads/main")], "", Objects::default().pack()).await;
         assert!(told.contains("ok refs/heads/main"), "{told}");
-        let copy = Duplicate { to: "alice/copy".parse().unwrap(), visibility: None };
+        let copy = Duplicate { to: "alice/copy".parse().unwrap(), visibility: None, group: None };
         hub.app.duplicate_repo(&repo.alice, &repo.read, copy).await.unwrap();
         let copy = "alice/copy".parse().unwrap();
         assert_eq!(hub.paths(&repo.alice, &copy, "main").await, ["README.md", "notes.txt"]);

@@ -16,6 +16,7 @@ async fn benchmark(hub: &Hub, caller: &Caller, id: &str, eval: &str) -> RepoPath
         name: path.name.clone(),
         visibility: None,
         license: None,
+        group: None,
         sdk: None,
         files: vec![("eval.yaml".into(), eval.as_bytes().to_vec())],
     };

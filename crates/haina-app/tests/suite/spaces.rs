@@ -21,6 +21,7 @@ async fn try_space(hub: &Hub, caller: &Caller, id: &str, settings: &[NewSetting]
         name: path.name,
         visibility: None,
         license: None,
+        group: None,
         sdk: Some("static".into()),
         files: Vec::new(),
     };
@@ -106,7 +107,7 @@ both! {
         let (alice, bob) = (hub.writer("alice").await, hub.writer("bob").await);
         let room = space(&hub, &alice, "alice/room", &[secret("TOKEN", "x"), variable("PLACE", "here"), variable("TIME", "now")]).await;
         let content = hub.app.read_content(&bob, RepoKind::Space, &room).await.unwrap();
-        let to = Duplicate { to: "bob/room".parse().unwrap(), visibility: None };
+        let to = Duplicate { to: "bob/room".parse().unwrap(), visibility: None, group: None };
         let given = [secret("TIME", "hidden"), variable("MORE", "m")];
         hub.app.duplicate_repo_with(&bob, &content, to, &given).await.unwrap();
         let copy: RepoPath = "bob/room".parse().unwrap();
@@ -118,7 +119,7 @@ both! {
         // Only spaces have any.
         hub.repo(&alice, "alice/model", haina_types::Visibility::Public).await;
         let model = hub.app.read_content(&alice, RepoKind::Model, &"alice/model".parse().unwrap()).await.unwrap();
-        let to = Duplicate { to: "alice/model2".parse().unwrap(), visibility: None };
+        let to = Duplicate { to: "alice/model2".parse().unwrap(), visibility: None, group: None };
         let e = hub.app.duplicate_repo_with(&alice, &model, to, &[secret("K", "v")]).await.unwrap_err();
         assert_eq!(e.code, Code::Invalid);
         hub.assert_sound().await;
