@@ -7,6 +7,7 @@ use haina_git::{Commit, Edit, EditError, LfsPointer, Mode, ObjectKind, Signature
 use haina_types::{Code, Error, FilePath, Oid, PathError, RefName, Result, Revision, Sha256};
 use serde_json::json;
 
+use super::objects::missing;
 use super::revision::revision_not_found;
 use crate::App;
 use crate::content;
@@ -448,8 +449,9 @@ impl CommitWriter {
         let mut root = None;
         let mut generation = 1;
         if let Some(head) = head {
-            let commit = git::find_commit(&mut s, repo.id, &head).await?;
-            let commit = commit.ok_or_else(|| Error::internal(format!("commit {head} is missing")))?;
+            let Some(commit) = git::find_commit(&mut s, repo.id, &head).await? else {
+                return Err(missing(&mut s, repo.id, ObjectKind::Commit, &head).await);
+            };
             parents.push(head);
             root = Some(commit.tree);
             generation = commit.gen_number + 1;

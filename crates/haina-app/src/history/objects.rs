@@ -68,15 +68,22 @@ impl State {
     }
 }
 
-/// An object that history links to is not there: the database was damaged.
-fn missing(kind: ObjectKind, oid: &Oid) -> Error {
-    Error::internal(format!("{} {oid} is missing or damaged", kind.as_str()))
+/// An object that history links to is not there: its repository was deleted a moment ago, or the database was damaged.
+pub(super) async fn missing(s: &mut haina_db::Session, repo: i64, kind: ObjectKind, oid: &Oid) -> Error {
+    match haina_db::repos::find_repo_by_id(s, repo).await {
+        Ok(None) => crate::gate::repo_not_found(),
+        Ok(Some(_)) => Error::internal(format!("{} {oid} is missing or damaged", kind.as_str())),
+        Err(e) => e.into(),
+    }
 }
 
 /// The raw bytes of an object of the given kind.
 pub(crate) async fn load_raw(s: &mut haina_db::Session, repo: i64, kind: ObjectKind, oid: &Oid) -> Result<Vec<u8>> {
     let found = find_raw(s, repo, oid).await?.filter(|(own, _)| *own == i64::from(kind.number()));
-    found.map(|(_, raw)| raw).ok_or_else(|| missing(kind, oid))
+    match found {
+        Some((_, raw)) => Ok(raw),
+        None => Err(missing(s, repo, kind, oid).await),
+    }
 }
 
 /// A commit.
@@ -104,6 +111,9 @@ impl App {
     /// The tree of a commit.
     pub(super) async fn tree_of(&self, s: &mut haina_db::Session, repo: i64, commit: &Oid) -> Result<Oid> {
         let found = git::find_commit(s, repo, commit).await?;
-        Ok(found.ok_or_else(|| missing(ObjectKind::Commit, commit))?.tree)
+        match found {
+            Some(found) => Ok(found.tree),
+            None => Err(missing(s, repo, ObjectKind::Commit, commit).await),
+        }
     }
 }

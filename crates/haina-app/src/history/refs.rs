@@ -6,7 +6,7 @@ use haina_types::{Code, Error, Oid, RefName, RefNameError, Result, Revision};
 use serde_json::json;
 
 use super::commit::{NewCommit, Pending, RefChange};
-use super::objects::load_raw;
+use super::objects::{load_raw, missing};
 use super::revision::{resolve, revision_not_found};
 use crate::App;
 use crate::gate::{Listing, WriteAccess};
@@ -20,8 +20,9 @@ const MESSAGE_BYTES_MAX: usize = 64 << 10;
 pub(super) async fn peel(s: &mut haina_db::Session, repo: i64, oid: Oid) -> Result<Option<Oid>> {
     let mut at = oid;
     for _ in 0..TAG_DEPTH_MAX {
-        let object = git::find_object(s, repo, &at).await?;
-        let object = object.ok_or_else(|| Error::internal(format!("object {at} is missing")))?;
+        let Some(object) = git::find_object(s, repo, &at).await? else {
+            return Err(missing(s, repo, ObjectKind::Commit, &at).await);
+        };
         match u8::try_from(object.kind).ok().and_then(ObjectKind::from_number) {
             Some(ObjectKind::Commit) => return Ok(Some(at)),
             Some(ObjectKind::Tag) => {
