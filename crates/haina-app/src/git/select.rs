@@ -12,6 +12,7 @@ use super::feed::Feed;
 use super::graph::Graph;
 use super::refs::{STEP, kind_of};
 use crate::App;
+use crate::history::Bodies;
 
 /// What was asked for by id, and what tags among it are of.
 #[derive(Default)]
@@ -76,6 +77,7 @@ pub(super) struct Selection<'a> {
     trees: Vec<(Oid, NameKey)>,
     asked: HashSet<Oid>,
     blobs: Vec<(Oid, NameKey)>,
+    bodies: Bodies,
 }
 
 impl<'a> Selection<'a> {
@@ -90,6 +92,7 @@ impl<'a> Selection<'a> {
             trees: Vec::new(),
             asked: HashSet::new(),
             blobs: Vec::new(),
+            bodies: Bodies::default(),
         }
     }
 
@@ -156,8 +159,8 @@ impl<'a> Selection<'a> {
         Ok(())
     }
 
-    async fn load(&self, s: &mut haina_db::Session, oid: &Oid) -> Result<Arc<Tree>> {
-        self.app.load_tree(s, self.repo, oid).await
+    async fn load(&mut self, s: &mut haina_db::Session, oid: &Oid) -> Result<Arc<Tree>> {
+        self.app.load_tree_with(s, self.repo, oid, &mut self.bodies).await
     }
 
     async fn descend(&mut self, s: &mut haina_db::Session, from: Open, feed: &mut Feed) -> Result<()> {

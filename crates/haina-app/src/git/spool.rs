@@ -99,9 +99,9 @@ impl Looked {
 const DELTAS_MIN: usize = 100;
 
 /// Bytes that are kept in memory of what was made from deltas, before the rest goes to a file.
-const MADE_MEMORY: usize = 12 << 20;
+const MADE_MEMORY: usize = 6 << 20;
 /// Packs up to this size are read from memory while their deltas are made, which is one call and not one for each entry.
-const PACK_MEMORY: u64 = 8 << 20;
+const PACK_MEMORY: u64 = 4 << 20;
 
 /// Bytes that are written once, one after the other, and then read anywhere: the first in memory, the rest in a file.
 struct Scratch {

@@ -44,20 +44,35 @@ impl From<Damage> for Error {
 /// Makes objects from what is kept, and remembers some of them for their neighbours.
 #[derive(Default)]
 pub(crate) struct Bodies {
-    made: HashMap<Oid, Arc<Vec<u8>>>,
+    made: HashMap<Oid, (i64, Arc<Vec<u8>>)>,
     bytes: usize,
 }
 
 impl Bodies {
-    fn keep(&mut self, oid: Oid, raw: &Arc<Vec<u8>>) {
+    fn keep(&mut self, oid: Oid, kind: i64, raw: &Arc<Vec<u8>>) {
         if self.bytes + raw.len() > KEPT_BYTES {
             self.made.clear();
             self.bytes = 0;
         }
         self.bytes += raw.len();
-        if let Some(old) = self.made.insert(oid, raw.clone()) {
+        if let Some((_, old)) = self.made.insert(oid, (kind, raw.clone())) {
             self.bytes -= old.len();
         }
+    }
+
+    /// The kind and the bytes of an object, if the repository has it.
+    pub(crate) async fn find(
+        &mut self,
+        s: &mut haina_db::Session,
+        repo: i64,
+        oid: &Oid,
+    ) -> Result<Option<(i64, Arc<Vec<u8>>)>> {
+        if let Some((kind, raw)) = self.made.get(oid) {
+            return Ok(Some((*kind, raw.clone())));
+        }
+        let Some(object) = git::find_object(s, repo, oid).await? else { return Ok(None) };
+        let kind = object.kind;
+        Ok(Some((kind, self.make(s, repo, oid, object).await??)))
     }
 
     /// The bytes of an object that was read from the database.
@@ -70,6 +85,7 @@ impl Bodies {
     ) -> Result<Result<Arc<Vec<u8>>, Damage>> {
         // From the object down to one that is whole, or known.
         let mut above = Vec::new();
+        let kind = object.kind;
         let (mut at, mut object) = (*oid, object);
         let mut raw = loop {
             let Some(of) = object.delta else {
@@ -82,7 +98,7 @@ impl Bodies {
                 return Ok(Err(Damage::Chain));
             }
             above.push((at, of.size, object));
-            if let Some(raw) = self.made.get(&of.base) {
+            if let Some((_, raw)) = self.made.get(&of.base) {
                 break raw.clone();
             }
             match git::find_object(s, repo, &of.base).await? {
@@ -91,14 +107,14 @@ impl Bodies {
             }
         };
         if !above.is_empty() {
-            self.keep(at, &raw);
+            self.keep(at, kind, &raw);
         }
         while let Some((oid, size, object)) = above.pop() {
             raw = match patch(&raw, &object, size) {
                 Ok(raw) => Arc::new(raw),
                 Err(e) => return Ok(Err(e)),
             };
-            self.keep(oid, &raw);
+            self.keep(oid, kind, &raw);
         }
         Ok(Ok(raw))
     }
@@ -135,13 +151,6 @@ fn patch(base: &[u8], object: &git::Object, delta_bytes: u32) -> Result<Vec<u8>,
 
 /// The kind and the bytes of an object, if the repository has it.
 pub(crate) async fn find_raw(s: &mut haina_db::Session, repo: i64, oid: &Oid) -> Result<Option<(i64, Vec<u8>)>> {
-    let Some(object) = git::find_object(s, repo, oid).await? else { return Ok(None) };
-    let kind = object.kind;
-    if object.delta.is_none() {
-        return Ok(Some((kind, haina_git::inflate(&object.z, object.size).map_err(Error::internal)?)));
-    }
-    let mut bodies = Bodies::default();
-    let raw = bodies.make(s, repo, oid, object).await??;
-    drop(bodies);
-    Ok(Some((kind, Arc::unwrap_or_clone(raw))))
+    let found = Bodies::default().find(s, repo, oid).await?;
+    Ok(found.map(|(kind, raw)| (kind, Arc::unwrap_or_clone(raw))))
 }

@@ -11,7 +11,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::sync::OwnedMutexGuard;
 
-use super::body::find_raw;
+use super::body::{Bodies, find_raw};
 use super::entry::Entry;
 use crate::App;
 
@@ -95,6 +95,17 @@ pub(super) async fn load_commit(s: &mut haina_db::Session, repo: i64, oid: &Oid)
 impl App {
     /// A tree, from the cache or the database.
     pub(crate) async fn load_tree(&self, s: &mut haina_db::Session, repo: i64, oid: &Oid) -> Result<Arc<Tree>> {
+        self.load_tree_with(s, repo, oid, &mut Bodies::default()).await
+    }
+
+    /// The same for many trees: what was made on the way to one is at hand for the next.
+    pub(crate) async fn load_tree_with(
+        &self,
+        s: &mut haina_db::Session,
+        repo: i64,
+        oid: &Oid,
+        bodies: &mut Bodies,
+    ) -> Result<Arc<Tree>> {
         if *oid == haina_git::EMPTY_TREE {
             return Tree::parse(Vec::new()).map(Arc::new).map_err(Error::internal);
         }
@@ -102,8 +113,11 @@ impl App {
         if let Some(tree) = self.history().trees.get(&key) {
             return Ok(tree);
         }
-        let raw = load_raw(s, repo, ObjectKind::Tree, oid).await?;
-        let tree = Arc::new(Tree::parse(raw).map_err(Error::internal)?);
+        let is_tree = |kind: i64| kind == i64::from(ObjectKind::Tree.number());
+        let Some((_, raw)) = bodies.find(s, repo, oid).await?.filter(|(kind, _)| is_tree(*kind)) else {
+            return Err(missing(s, repo, ObjectKind::Tree, oid).await);
+        };
+        let tree = Arc::new(Tree::parse(Arc::unwrap_or_clone(raw)).map_err(Error::internal)?);
         self.history().trees.insert(key, tree.clone());
         Ok(tree)
     }
