@@ -1,7 +1,8 @@
 //! `/api/spaces/{ns}/{name}/…`: variables, secrets, whether it runs, and what only a hub with machines could do.
 
 use axum::Json;
-use axum::extract::State;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request, State};
 use axum::response::Response;
 use haina_app::repos::{ListQuery, ListSort};
 use haina_app::spaces::{NewSetting, Setting, Stage, Wish};
@@ -165,6 +166,21 @@ async fn refuse(app: &App, caller: &Caller, target: &Target, wish: Wish) -> Resu
     Err(app.refuse_wish(&access, wish).await?.into())
 }
 
+/// What was sent, read and forgotten: a connection whose request was left unread is closed after the answer, and clients
+/// that keep it would run into that.
+#[derive(Debug)]
+pub struct Drained;
+
+impl<S: Send + Sync> FromRequest<S> for Drained {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request(request: Request, state: &S) -> std::result::Result<Self, Self::Rejection> {
+        // Too much of it, or a line that was cut, is no matter for whoever is refused anyway.
+        let _ = Bytes::from_request(request, state).await;
+        Ok(Self)
+    }
+}
+
 /// Declares the routes for what only a hub with machines could do.
 macro_rules! wishes {
     ($($(#[$doc:meta])* $verb:ident $name:ident $path:literal $id:literal $wish:ident;)*) => {
@@ -173,7 +189,7 @@ macro_rules! wishes {
             params(("namespace" = String, Path), ("repo" = String, Path)),
             responses((status = 400, body = crate::error::ErrorBody), (status = 403, body = crate::error::ErrorBody),
                 (status = 404, body = crate::error::ErrorBody), (status = 501, body = crate::error::ErrorBody)))]
-        pub async fn $name(State(app): State<App>, Who(caller): Who, target: Target) -> Result<Response> {
+        pub async fn $name(State(app): State<App>, Who(caller): Who, target: Target, _: Drained) -> Result<Response> {
             refuse(&app, &caller, &target, Wish::$wish).await
         })*
     };
